@@ -1,0 +1,71 @@
+// Runs the test suites and says, line by line, which did not run and why.
+// Usage: node scripts/test.mjs [--all] [SUITE...] [-- JEST ARGS]
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+process.chdir(root);
+const argv = process.argv.slice(2);
+const dashes = argv.indexOf('--');
+const jestArgs = dashes < 0 ? [] : argv.slice(dashes + 1);
+const words = dashes < 0 ? argv : argv.slice(0, dashes);
+const all = words.includes('--all');
+const only = words.filter((w) => !w.startsWith('--'));
+
+if (!existsSync('node_modules/jest')) {
+  console.log('installing dependencies (npm ci)…');
+  const done = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { stdio: 'inherit' });
+  if (done.status !== 0) process.exit(1);
+}
+
+const finds = (command, ...args) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+const python = () => (finds('python3', '--version') ? undefined : 'python3 is not on PATH');
+const go = () => (finds('go', 'version') ? undefined : 'go is not on PATH');
+
+/** `needs` answers the reason why the suite cannot run here, or undefined. */
+const suites = [
+  { name: 'unit', about: 'pure parts, no I/O' },
+  { name: 'golden', about: 'manifests in, model, conditions and Envoy messages out' },
+  { name: 'contract', about: 'every dialect and every counter store' },
+  { name: 'crds', about: 'valid and invalid objects per rule' },
+  { name: 'property', about: 'generated inputs' },
+  { name: 'cli', about: 'commands, their output and exit codes' },
+  { name: 'feature', about: 'the whole product on real Envoy and real Redis', needs: python },
+  { name: 'clients', about: 'unmodified vendor SDKs through the running gateway', needs: python },
+  { name: 'go', about: 'clients and backends in Go', all: true, needs: go },
+].filter((s) => existsSync(join('test', s.name)));
+
+const chosen = [];
+for (const suite of suites) {
+  if (only.length > 0 && !only.includes(suite.name)) continue;
+  if (suite.all && !all && only.length === 0) {
+    console.log(`suite ${suite.name}: not run (npm run test:all runs it): ${suite.about}`);
+    continue;
+  }
+  const reason = suite.needs?.();
+  if (reason) console.log(`suite ${suite.name}: NOT RUN, ${reason}: ${suite.about}`);
+  else {
+    console.log(`suite ${suite.name}: ${suite.about}`);
+    chosen.push(`<rootDir>/test/${suite.name}/`);
+  }
+}
+
+const report = join(root, 'node_modules/.cache/jest-report.json');
+rmSync(report, { force: true });
+const run = spawnSync(
+  join(root, 'node_modules/.bin/node'),
+  ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', '--json', `--outputFile=${report}`, '--runTestsByPath=false', ...jestArgs, ...chosen.map((c) => c.replace('<rootDir>', root))],
+  { stdio: ['ignore', 'ignore', 'inherit'] },
+);
+if (!existsSync(report)) {
+  console.log('0 passed, 1 failed');
+  process.exit(1);
+}
+const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+// A file that fails to load has no failed test of its own: count it, so that the line cannot look green.
+const brokenFiles = testResults.filter((r) => r.status === 'failed' && r.assertionResults.every((a) => a.status !== 'failed')).length;
+const failed = Math.max(numFailedTests + brokenFiles, numFailedTestSuites > 0 ? 1 : 0, run.status === 0 ? 0 : 1);
+console.log(`${numPassedTests} passed, ${failed} failed${numPendingTests ? `, ${numPendingTests} skipped` : ''}`);
+process.exit(failed === 0 ? 0 : 1);
