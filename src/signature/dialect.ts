@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { Redacted } from '../lib/redacted.js';
 import type { DenyReason } from '../lib/reason.js';
 
@@ -160,15 +161,27 @@ export interface Dialect {
   /** Bounded, total, never throws. Judges grammar, presence of signed headers, the date's form; not the skew, not the MAC. */
   parse(authorization: string, request: WireRequest, options: VerificationOptions): Parsed<Credential>;
   /** Lazily, in a fixed order, at most the number that the spec allows. Profiles follow `compatibility`. */
-  candidates(credential: Credential, request: WireRequest, options: VerificationOptions, context: VerificationContext): Iterable<Candidate>;
-  /** The key bytes for the MAC (derived per day for JDCloud; cached there). */
-  macKey(credential: Credential, secret: string): string | Uint8Array;
+  candidates(
+    credential: Credential,
+    request: WireRequest,
+    options: VerificationOptions,
+    context: VerificationContext,
+  ): Iterable<Candidate>;
+  /** The key for the MAC (derived per day for JDCloud; cached there). Text is UTF-8. */
+  macKey(credential: Credential, secret: string): string | KeyObject;
   /** Sign towards a backend. Caller credential headers are already gone. */
   sign(request: OutgoingRequest, key: SigningKey, context: SigningContext): SignatureHeaders;
   /** The query text that is sent and signed: the form all verifiers of the dialect agree on. */
   canonicalQuery(query: string): string;
+  /** Date, nonce, host and content-hash headers of the scheme: `duplicate_header` when repeated, whatever the options. Lower case. */
+  readonly singleHeaders: readonly string[];
+  /** Headers that `compatibility: Strict` demands in the signed list (host, date, nonce, as far as the scheme has them). Lower case. */
+  readonly strictSignedHeaders: readonly string[];
   /** Headers of the caller's credential that must not reach the backend. Lower case. */
   readonly credentialHeaders: readonly string[];
   /** The vendor's documented answer for a refusal, or `undefined` where its table has no row (then: Uniform status, our text, the vendor's shape — the dialect still builds it via `shape`). */
-  vendorReply(refusal: { readonly reason: DenyReason; readonly subject?: string; readonly retryAfterSeconds?: number }, requestId: string): VendorReply;
+  vendorReply(
+    refusal: { readonly reason: DenyReason; readonly subject?: string; readonly retryAfterSeconds?: number },
+    requestId: string,
+  ): VendorReply;
 }

@@ -1,0 +1,286 @@
+/**
+ * Reading wire text: headers, escapes, hex, base64, dates, digests. The caller chooses every input, so each
+ * function is total, linear in its input and free of backtracking. Text is latin1, one character per byte.
+ */
+import { hash } from 'node:crypto';
+import type { WireRequest } from './dialect.js';
+
+const LOW_BYTE = 0xff; // text is latin1; a wider character would be a bug, and is cut rather than trusted
+
+/** All values of a header in wire order. `name` is lower case. */
+export function headerValues(request: WireRequest, name: string): string[] {
+  const values: string[] = [];
+  for (const header of request.headers) if (header[0] === name) values.push(header[1]);
+  return values;
+}
+
+/** The first value of a header. Callers that need it unrepeated have `repeatedHeader` judge that. */
+export function headerValue(request: WireRequest, name: string): string | undefined {
+  for (const header of request.headers) if (header[0] === name) return header[1];
+  return undefined;
+}
+
+/** The first of `names` that the request carries more than once. */
+export function repeatedHeader(request: WireRequest, names: readonly string[]): string | undefined {
+  const seen = new Set<string>();
+  for (const [name] of request.headers) {
+    if (!names.includes(name)) continue;
+    if (seen.has(name)) return name;
+    seen.add(name);
+  }
+  return undefined;
+}
+
+/** Path and query of a request target, cut at the first `?`. No `?` and an empty query both give `''`; an empty path gives `/`. */
+export function splitTarget(target: string): { readonly path: string; readonly query: string } {
+  const mark = target.indexOf('?');
+  const path = mark < 0 ? target : target.slice(0, mark);
+  return { path: path === '' ? '/' : path, query: mark < 0 ? '' : target.slice(mark + 1) };
+}
+
+/** One `&`-separated piece of a query, undecoded. `value` is `undefined` where the piece has no `=`. */
+export interface QueryPiece {
+  readonly name: string;
+  readonly value: string | undefined;
+}
+
+/** The non-empty pieces of a query in wire order, each cut at its first `=`. */
+export function queryPieces(query: string): QueryPiece[] {
+  if (query === '') return [];
+  const pieces: QueryPiece[] = [];
+  for (const piece of query.split('&')) {
+    if (piece === '') continue;
+    const equals = piece.indexOf('=');
+    pieces.push(
+      equals < 0 ? { name: piece, value: undefined } : { name: piece.slice(0, equals), value: piece.slice(equals + 1) },
+    );
+  }
+  return pieces;
+}
+
+const isBlank = (code: number): boolean => code === 0x20 || code === 0x09;
+
+/** Without SP and HT at both ends: RFC 9110 §5.5 optional white space. */
+export function trimBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return start === 0 && end === text.length ? text : text.slice(start, end);
+}
+
+/** Trimmed, with every inner run of SP and HT as one space. */
+export function collapseBlanks(text: string): string {
+  const trimmed = trimBlanks(text);
+  let result = '';
+  let copied = 0;
+  for (let i = 0; i < trimmed.length; i++) {
+    if (!isBlank(trimmed.charCodeAt(i))) continue;
+    let end = i + 1;
+    while (isBlank(trimmed.charCodeAt(end))) end++;
+    if (end > i + 1 || trimmed.charCodeAt(i) === 0x09) {
+      result += trimmed.slice(copied, i) + ' ';
+      copied = end;
+    }
+    i = end - 1;
+  }
+  return copied === 0 ? trimmed : result + trimmed.slice(copied);
+}
+
+/** True when every character is visible ASCII (0x21 to 0x7e) and there is at least one. */
+export function isVisibleAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x21 || code > 0x7e) return false;
+  }
+  return text.length > 0;
+}
+
+/** True for a non-empty lower-case field name (RFC 9110 token). */
+export function isLowerToken(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (LOWER_TOKEN[text.charCodeAt(i)] !== 1) return false;
+  return text.length > 0;
+}
+
+const tableOf = (characters: string): Uint8Array => {
+  const table = new Uint8Array(256);
+  for (let i = 0; i < characters.length; i++) table[characters.charCodeAt(i)] = 1;
+  return table;
+};
+const DIGITS = '0123456789';
+const LOWER = 'abcdefghijklmnopqrstuvwxyz';
+const LOWER_TOKEN = tableOf(`${DIGITS}${LOWER}!#$%&'*+-.^_\`|~`);
+const UNRESERVED = tableOf(`${DIGITS}${LOWER}${LOWER.toUpperCase()}-._~`);
+const UNRESERVED_AND_SLASH = tableOf(`${DIGITS}${LOWER}${LOWER.toUpperCase()}-._~/`);
+const ESCAPES = Array.from({ length: 256 }, (_, byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`);
+
+function escapeOutside(text: string, kept: Uint8Array): string {
+  let result = '';
+  let copied = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (kept[code] === 1) continue;
+    result += text.slice(copied, i) + ESCAPES[code & LOW_BYTE]!;
+    copied = i + 1;
+  }
+  return copied === 0 ? text : result + text.slice(copied);
+}
+
+/** Percent-encodes every byte but the RFC 3986 unreserved ones, upper-case hex. */
+export const percentEncode = (text: string): string => escapeOutside(text, UNRESERVED);
+
+/** As `percentEncode`, keeping `/`. */
+export const percentEncodePath = (text: string): string => escapeOutside(text, UNRESERVED_AND_SLASH);
+
+/** Value of a hex digit of either case, or -1. */
+function hexDigit(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  if (code >= 0x61 && code <= 0x66) return code - 0x57;
+  if (code >= 0x41 && code <= 0x46) return code - 0x37;
+  return -1;
+}
+
+/** Decodes `%XX` to bytes; a malformed escape stays as it is. `plusAsSpace` is the form rule of queries. */
+export function percentDecode(text: string, plusAsSpace = false): string {
+  let result = '';
+  let copied = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 0x2b && plusAsSpace) {
+      result += `${text.slice(copied, i)} `;
+      copied = i + 1;
+    } else if (code === 0x25) {
+      const high = hexDigit(text.charCodeAt(i + 1));
+      const low = hexDigit(text.charCodeAt(i + 2));
+      if (high < 0 || low < 0) continue;
+      result += text.slice(copied, i) + String.fromCharCode(high * 16 + low);
+      i += 2;
+      copied = i + 1;
+    }
+  }
+  return copied === 0 ? text : result + text.slice(copied);
+}
+
+/** True when a `%` is not followed by two hex digits. */
+export function hasMalformedEscape(text: string): boolean {
+  for (let i = text.indexOf('%'); i >= 0; i = text.indexOf('%', i + 1)) {
+    if (hexDigit(text.charCodeAt(i + 1)) < 0 || hexDigit(text.charCodeAt(i + 2)) < 0) return true;
+  }
+  return false;
+}
+
+/** True when a byte above 0x7f occurs. */
+export function hasNonAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return true;
+  return false;
+}
+
+/** The text a client hashed that held these bytes as characters: each byte above 0x7f as its two UTF-8 bytes. */
+export const latin1AsUtf8 = (text: string): string =>
+  hasNonAscii(text) ? Buffer.from(text, 'utf8').toString('latin1') : text;
+
+/** UTF-8 bytes read as characters, malformed sequences as U+FFFD: what a client's string comparison saw. */
+export const utf8Text = (bytes: string): string =>
+  hasNonAscii(bytes) ? Buffer.from(bytes, 'latin1').toString('utf8') : bytes;
+
+/** Exactly `length` bytes of lower-case hex, or `undefined`. */
+export function decodeLowerHex(text: string, length: number): Uint8Array | undefined {
+  if (text.length !== length * 2) return undefined;
+  const bytes = Buffer.allocUnsafeSlow(length);
+  for (let i = 0; i < length; i++) {
+    const high = text.charCodeAt(2 * i);
+    const low = text.charCodeAt(2 * i + 1);
+    // 0x41..0x46 are the upper-case digits: a second spelling of one MAC would pass a replay check.
+    if ((high >= 0x41 && high <= 0x46) || (low >= 0x41 && low <= 0x46)) return undefined;
+    const byte = hexDigit(high) * 16 + hexDigit(low);
+    if (hexDigit(high) < 0 || hexDigit(low) < 0) return undefined;
+    bytes[i] = byte;
+  }
+  return bytes;
+}
+
+/** Canonical padded standard base64 (RFC 4648 §4) of exactly `length` bytes, or `undefined`. */
+export function decodeBase64(text: string, length: number): Uint8Array | undefined {
+  if (text.length !== Math.ceil(length / 3) * 4) return undefined;
+  const bytes = Buffer.from(text, 'base64');
+  // Node skips what it does not know and ignores stray bits: only the spelling it would print itself is one.
+  return bytes.length === length && bytes.toString('base64') === text ? bytes : undefined;
+}
+
+/** Decimal value of `count` digits at `start`, or NaN. */
+function digits(text: string, start: number, count: number): number {
+  let value = 0;
+  for (let i = start; i < start + count; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (!(digit >= 0 && digit <= 9)) return NaN;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
+const MONTH_DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+const isLeap = (year: number): boolean => (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
+
+/** `month` from 0. `undefined` unless every part is a number of a real date; leap seconds are none. */
+function utcTime(
+  year: number,
+  month: number,
+  day: number,
+  hour: number,
+  minute: number,
+  second: number,
+): number | undefined {
+  // `Date.UTC` reads years below 100 as 19xx.
+  if (!(year >= 100 && month >= 0 && month <= 11 && day >= 1)) return undefined;
+  if (day > MONTH_DAYS[month]! && !(month === 1 && day === 29 && isLeap(year))) return undefined;
+  if (!(hour <= 23 && minute <= 59 && second <= 59)) return undefined;
+  return Date.UTC(year, month, day, hour, minute, second);
+}
+
+/** `YYYYMMDDTHHMMSSZ`, exactly, in ms since the epoch; `undefined` for all else, 30 February included. */
+export function parseCompactDate(text: string): number | undefined {
+  if (text.length !== 16 || text[8] !== 'T' || text[15] !== 'Z') return undefined;
+  const [year, month, day] = [digits(text, 0, 4), digits(text, 4, 2) - 1, digits(text, 6, 2)];
+  return utcTime(year, month, day, digits(text, 9, 2), digits(text, 11, 2), digits(text, 13, 2));
+}
+
+const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/**
+ * IMF-fixdate `EEE, dd MMM yyyy HH:mm:ss GMT` (RFC 9110 §5.6.7), exactly, in ms since the epoch. The weekday has
+ * to be one, but is not compared with the date: the vendor's own example has the wrong one.
+ */
+export function parseImfDate(text: string): number | undefined {
+  if (text.length !== 29 || !WEEKDAYS.includes(text.slice(0, 3)) || text.slice(3, 5) !== ', ') return undefined;
+  if (text[7] !== ' ' || text[11] !== ' ' || text[16] !== ' ' || text[19] !== ':' || text[22] !== ':') return undefined;
+  if (text.slice(25) !== ' GMT') return undefined;
+  const month = MONTHS.indexOf(text.slice(8, 11));
+  return utcTime(
+    digits(text, 12, 4),
+    month,
+    digits(text, 5, 2),
+    digits(text, 17, 2),
+    digits(text, 20, 2),
+    digits(text, 23, 2),
+  );
+}
+
+/** `YYYYMMDDTHHMMSSZ` of a time in ms since the epoch, cut to the second. */
+export function formatCompactDate(timeMs: number): string {
+  const iso = new Date(timeMs).toISOString();
+  return `${iso.slice(0, 4)}${iso.slice(5, 7)}${iso.slice(8, 13)}${iso.slice(14, 16)}${iso.slice(17, 19)}Z`;
+}
+
+/** IMF-fixdate of a time in ms since the epoch. */
+export const formatImfDate = (timeMs: number): string => new Date(timeMs).toUTCString();
+
+/** SHA-256 of no bytes: most requests have no body. */
+export const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+/** Lower-case hex SHA-256 of a body. */
+export const sha256Hex = (bytes: Uint8Array): string =>
+  bytes.length === 0 ? EMPTY_SHA256 : hash('sha256', bytes, 'hex');
+
+/** Lower-case hex SHA-256 of latin1 text. */
+export const sha256HexOfText = (text: string): string => hash('sha256', Buffer.from(text, 'latin1'), 'hex');
