@@ -1,0 +1,107 @@
+/**
+ * Every metric, in one table. Labels are closed lists (reasons, dialects, kinds): a caller can never make
+ * a new series. The only file that knows prom-client.
+ */
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+export interface MetricRow {
+  readonly name: `countersign_${string}`;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly labels: readonly string[];
+  readonly help: string;
+  /** Seconds. */
+  readonly buckets?: readonly number[];
+}
+
+/** For docs/reference/metrics.md and `createMetrics`. */
+export const METRICS = {
+  requests: {
+    name: 'countersign_requests_total',
+    type: 'counter',
+    labels: ['decision', 'reason', 'dialect'],
+    help: 'Checks by outcome; reason is ok for allowed ones, dialect is none before one is known.',
+  },
+  checkDuration: {
+    name: 'countersign_check_duration_seconds',
+    type: 'histogram',
+    labels: ['phase'],
+    help: 'Time of a check by phase, and of the whole as phase total.',
+    buckets: [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5],
+  },
+  gatewayRefusals: {
+    name: 'countersign_gateway_refusals_total',
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Requests that Envoy refused by itself, counted from its access log.',
+  },
+  xdsAcks: {
+    name: 'countersign_xds_acks_total',
+    type: 'counter',
+    labels: ['type'],
+    help: 'Configuration responses that Envoy accepted.',
+  },
+  xdsNacks: {
+    name: 'countersign_xds_nacks_total',
+    type: 'counter',
+    labels: ['type'],
+    help: 'Configuration responses that Envoy rejected.',
+  },
+  snapshotVersion: {
+    name: 'countersign_snapshot_version_info',
+    type: 'gauge',
+    labels: ['version'],
+    help: 'Content hash of the current configuration of Envoy; always 1.',
+  },
+  resources: {
+    name: 'countersign_resources',
+    type: 'gauge',
+    labels: ['kind', 'ready'],
+    help: 'Resources by kind and condition Ready.',
+  },
+  rebuildDuration: {
+    name: 'countersign_rebuild_duration_seconds',
+    type: 'histogram',
+    labels: [],
+    help: 'Time from resources to table and snapshot.',
+    buckets: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+  },
+  limiterHealthy: {
+    name: 'countersign_limiter_healthy',
+    type: 'gauge',
+    labels: [],
+    help: '1 while the counter store answers.',
+  },
+  envoyRestarts: {
+    name: 'countersign_envoy_restarts_total',
+    type: 'counter',
+    labels: [],
+    help: 'Restarts of the child Envoy after it died.',
+  },
+  buildInfo: { name: 'countersign_build_info', type: 'gauge', labels: ['version', 'node'], help: 'Always 1.' },
+} as const satisfies Record<string, MetricRow>;
+
+type Instrument<Row extends MetricRow> = Row['type'] extends 'counter'
+  ? Counter<Row['labels'][number]>
+  : Row['type'] extends 'gauge'
+    ? Gauge<Row['labels'][number]>
+    : Histogram<Row['labels'][number]>;
+
+export type Metrics = { readonly [Name in keyof typeof METRICS]: Instrument<(typeof METRICS)[Name]> } & {
+  /** The text of `/metrics`. */
+  render(): Promise<string>;
+  readonly contentType: string;
+};
+
+/** `processMetrics` adds memory, CPU and event loop of this process under their usual names. */
+export function createMetrics({ processMetrics = false }: { readonly processMetrics?: boolean } = {}): Metrics {
+  const registry = new Registry();
+  if (processMetrics) collectDefaultMetrics({ register: registry });
+  const create = (row: MetricRow): Counter | Gauge | Histogram => {
+    const options = { name: row.name, help: row.help, labelNames: row.labels, registers: [registry] };
+    if (row.type === 'counter') return new Counter(options);
+    if (row.type === 'gauge') return new Gauge(options);
+    return new Histogram({ ...options, ...(row.buckets ? { buckets: [...row.buckets] } : {}) });
+  };
+  const instruments = Object.fromEntries(Object.entries(METRICS).map(([name, row]) => [name, create(row)]));
+  return { ...instruments, render: () => registry.metrics(), contentType: registry.contentType } as Metrics;
+}
