@@ -1,0 +1,152 @@
+// Starts Redis, the example backend and `countersign run examples/quickstart`, sends the demo's requests
+// and prints what came of each. Ends with 1 if any row is not what it must be.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { parseAllDocuments } from 'yaml';
+import { findRedisServer } from '../../dist/app/binaries/redis.js';
+import { demoRequests } from './requests.mjs';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+const serve = process.argv.includes('--serve');
+const work = mkdtempSync(join(tmpdir(), 'countersign-demo-'));
+const children = [];
+
+const start = (command, args, env = {}) => {
+  const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  children.push(child);
+  return child;
+};
+const stop = async () => {
+  for (const child of children.reverse()) {
+    if (child.exitCode !== null) continue;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    await ended;
+  }
+  rmSync(work, { recursive: true, force: true });
+};
+const freePort = (wanted = 0) =>
+  new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(wanted, '127.0.0.1', () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+const waitForLine = (child, pattern, name) =>
+  new Promise((resolve, reject) => {
+    const seen = [];
+    const lines = createInterface({ input: child.stdout });
+    lines.on('line', (line) => {
+      seen.push(line);
+      if (pattern.test(line)) resolve(line);
+    });
+    child.once('exit', (code) => reject(new Error(`${name} ended with ${code}:\n${seen.slice(-15).join('\n')}`)));
+  });
+
+/** Cuts and pads to a column's width. */
+const cell = (text, width) => (text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width));
+
+async function main() {
+  const [redisPort, backendPort, adminPort] = [await freePort(), await freePort(), await freePort()];
+  const httpPort = await freePort(8080).catch(() => freePort());
+
+  const redis = start(await findRedisServer({ log: (line) => console.log(`    ${line}`) }), ['--port', String(redisPort), '--bind', '127.0.0.1', '--dir', work, '--save', '', '--appendonly', 'no']);
+  await waitForLine(redis, /[Rr]eady to accept connections/, 'Redis');
+  const backend = start(process.execPath, [join(root, 'examples/backends/node/server.mjs')], { PORT: String(backendPort) });
+  await waitForLine(backend, /listens/, 'the backend');
+
+  const stateDir = join(work, 'state');
+  const gateway = start(process.execPath, [
+    join(root, 'dist/cli/main.js'), 'run', 'examples/quickstart',
+    '--http-port', String(httpPort), '--admin-port', String(adminPort), '--state-dir', stateDir,
+    '--redis-url', `redis://127.0.0.1:${redisPort}`, '--service', `shop/orders:8080=127.0.0.1:${backendPort}`,
+  ]);
+  const accessLog = [];
+  let errors = '';
+  createInterface({ input: gateway.stdout }).on('line', (line) => {
+    if (line.startsWith('{')) accessLog.push(JSON.parse(line));
+  });
+  gateway.stderr.on('data', (chunk) => {
+    errors += chunk;
+    for (const line of String(chunk).split('\n')) if (/install|download/i.test(line)) console.log(`    ${line}`);
+  });
+  let ended = false;
+  gateway.once('exit', () => (ended = true));
+  for (;;) {
+    if (ended) throw new Error(`countersign run ended:\n${errors}`);
+    const ready = await fetch(`http://127.0.0.1:${adminPort}/readyz`).then((r) => r.ok, () => false);
+    if (ready) break;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+
+  const generated = readdirSync(stateDir, { recursive: true })
+    .filter((file) => file.endsWith('.yaml'))
+    .flatMap((file) => parseAllDocuments(readFileSync(join(stateDir, file), 'utf8')).map((document) => document.toJS()))
+    .find((secret) => secret.kind === 'Secret' && secret.metadata.name.includes('new-partner'));
+  const plain = (name) => generated.stringData?.[name] ?? Buffer.from(generated.data[name], 'base64').toString();
+  const endpoint = `http://127.0.0.1:${httpPort}`;
+
+  console.log(`\n${cell('request', 50)} ${cell('status', 6)} ${cell('reason', 18)} ${cell('limit headers', 24)} what the backend saw`);
+  console.log('-'.repeat(138));
+  let wrong = 0;
+  const rows = demoRequests(endpoint, { keyId: plain('keyId'), secret: plain('secret') });
+  for (const row of rows) {
+    const before = accessLog.length;
+    const answer = await row.send();
+    const deadline = Date.now() + 5000;
+    while (accessLog.length === before && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    const entry = accessLog[before] ?? {};
+    const reason = entry.reason && entry.reason !== '-' ? entry.reason : '';
+    const header = (name) => answer.headers.get?.(name) ?? answer.headers[name];
+    const used = header('x-ratelimit-used');
+    const limits = used ? `${header('x-ratelimit-limit')} a minute, used ${used}` : '';
+    const body = typeof answer.body === 'string' ? tryJson(answer.body) : answer.body;
+    const saw = body?.gatewaySignature;
+    const backendText = !saw ? '(not reached)' : `${body.method} ${body.path}${saw.valid ? `, signed by ${saw.keyId}` : ''}`;
+    const good =
+      answer.status === row.status && reason === row.reason && Boolean(saw) === (row.status === 200) &&
+      (!row.backendSigned || saw?.valid === true) && (!row.limits || Boolean(used));
+    if (!good) wrong += 1;
+    console.log(`${good ? ' ' : '!'}${cell(row.title, 49)} ${cell(String(answer.status), 6)} ${cell(reason, 18)} ${cell(limits, 24)} ${backendText}${good ? '' : `   EXPECTED ${row.status} ${row.reason}`}`);
+  }
+  console.log(`\n${rows.length - wrong} of ${rows.length} requests had the right outcome.`);
+
+  if (serve) {
+    console.log(`
+The gateway keeps running at ${endpoint} (admin: http://127.0.0.1:${adminPort}/status). In another terminal:
+
+  curl -s ${endpoint}/orders/healthz
+
+  eval curl -s $(npm run -s countersign -- sign --curl --dialect Huawei --key-id HWQUICKSTART00000001 \\
+    --secret quickstart-huawei-secret-00001 ${endpoint}/orders/v1/orders)
+
+Edit a file in examples/quickstart: the change is live in under a second. Ctrl-C ends everything.`);
+    await new Promise((resolve) => {
+      process.once('SIGINT', resolve);
+      process.once('SIGTERM', resolve);
+    });
+  }
+  return wrong;
+}
+
+const tryJson = (text) => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
+const wrong = await main().catch((error) => {
+  console.error(`\n${error.stack ?? error}`);
+  return 1;
+});
+await stop();
+process.exit(wrong === 0 ? 0 : 1);
