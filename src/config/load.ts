@@ -1,0 +1,136 @@
+/** Reads the configuration: flags > environment > file > default. All mistakes are reported together. */
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { parse, YAMLParseError } from 'yaml';
+import { AppError, errorMessage } from '../lib/errors.js';
+import { keyOf, SETTINGS, variableOf, type Config, type Setting, type SettingName } from './settings.js';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Flag values by `keyOf`, as the command line parser gives them. */
+export type Flags = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+export interface ConfigSources {
+  readonly flags: Flags;
+  /** Absent: that of the process. */
+  readonly environment?: Environment;
+  /** Resolves relative paths of flags and variables. */
+  readonly workingFolder: string;
+  /** `--config`; absent: COUNTERSIGN_CONFIG. */
+  readonly file?: string | undefined;
+}
+
+/** Bad settings: one line each, naming where the value came from. */
+export class ConfigError extends AppError {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super('ERR_CONFIG', problems.join('\n'));
+    this.problems = problems;
+  }
+}
+
+interface Given {
+  readonly texts: readonly string[];
+  /** For messages: `--http-port`, `COUNTERSIGN_HTTP_PORT`, `httpPort in gateway.yaml`. */
+  readonly origin: string;
+  readonly folder: string;
+}
+
+/** @throws ConfigError with every mistake found. */
+export function loadConfig({ flags, environment = process.env, workingFolder, file }: ConfigSources): Config {
+  const problems: string[] = [];
+  const path = file ?? environment['COUNTERSIGN_CONFIG'];
+  const fromFile =
+    path === undefined || path === '' ? undefined : readConfigFile(resolve(workingFolder, path), problems);
+
+  const given = (setting: Setting): Given | undefined => {
+    const key = keyOf(setting);
+    const flag = flags[key];
+    if (flag !== undefined) return { texts: listOf(flag), origin: setting.flag, folder: workingFolder };
+    const variable = environment[variableOf(setting)];
+    // An empty variable is how a shell or a container unsets one.
+    if (variable !== undefined && variable !== '') {
+      const texts = setting.many ? variable.split(',').map((t) => t.trim()) : [variable];
+      return { texts, origin: variableOf(setting), folder: workingFolder };
+    }
+    const inFile = fromFile?.values.get(key);
+    if (fromFile && inFile)
+      return { texts: inFile, origin: `${key} in ${fromFile.path}`, folder: dirname(fromFile.path) };
+    return undefined;
+  };
+
+  const read = (setting: Setting): unknown => {
+    const { texts, origin, folder } = given(setting) ?? {
+      texts: listOf(setting.default ?? []),
+      origin: `the default of ${setting.flag}`,
+      folder: workingFolder,
+    };
+    if (!setting.many && texts.length > 1) problems.push(`${origin}: takes one value`);
+    const values = texts.flatMap((text) => {
+      const result = setting.kind.read(text, folder);
+      if (result.ok) return [result.value];
+      problems.push(
+        `${origin}: ${result.message}${setting.kind.placeholder === 'url' ? '' : `, not ${JSON.stringify(text)}`}`,
+      );
+      return [];
+    });
+    return setting.many ? Object.freeze(values) : values[0];
+  };
+
+  const config = Object.fromEntries(Object.entries(SETTINGS).map(([name, setting]) => [name, read(setting)])) as Config;
+  if (problems.length === 0) checkTogether(config, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return Object.freeze(config);
+}
+
+function checkTogether(config: Config, problems: string[]): void {
+  const { httpsPort, tlsCert, tlsKey, httpPort, adminPort } = config;
+  if (httpsPort !== undefined && (tlsCert === undefined || tlsKey === undefined))
+    problems.push('--https-port: needs --tls-cert and --tls-key');
+  if (httpsPort === undefined && (tlsCert !== undefined || tlsKey !== undefined))
+    problems.push('--tls-cert, --tls-key: need --https-port');
+  const ports = [
+    ['--http-port', httpPort],
+    ['--https-port', httpsPort],
+    ['--admin-port', adminPort],
+  ] as const;
+  for (const [i, [flag, port]] of ports.entries()) {
+    const same = ports.slice(0, i).find(([, other]) => other !== undefined && other === port);
+    if (same) problems.push(`${flag}: ${String(port)} is already that of ${same[0]}`);
+  }
+}
+
+function readConfigFile(path: string, problems: string[]): { path: string; values: Map<string, readonly string[]> } {
+  const values = new Map<string, readonly string[]>();
+  let content: unknown;
+  try {
+    content = parse(readFileSync(path, 'utf8')) ?? {};
+  } catch (error) {
+    const message = error instanceof YAMLParseError ? (error.message.split('\n')[0] ?? '') : errorMessage(error);
+    problems.push(`--config ${path}: ${message}`);
+    return { path, values };
+  }
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+    problems.push(`--config ${path}: must be a map of settings`);
+    return { path, values };
+  }
+  const known = new Set((Object.keys(SETTINGS) as SettingName[]).map((name) => keyOf(SETTINGS[name])));
+  for (const [key, value] of Object.entries(content) as [string, unknown][]) {
+    const texts = textsOf(value);
+    if (!known.has(key)) problems.push(`--config ${path}: there is no setting ${JSON.stringify(key)}`);
+    else if (!texts) problems.push(`--config ${path}: ${key} must be text, a number or a list of these`);
+    else values.set(key, texts);
+  }
+  return { path, values };
+}
+
+function textsOf(value: unknown): readonly string[] | undefined {
+  if (typeof value === 'string') return [value];
+  if (typeof value === 'number') return [String(value)];
+  if (!Array.isArray(value)) return undefined;
+  const texts = value.map(textsOf);
+  return texts.every((t) => t !== undefined) ? texts.flat() : undefined;
+}
+
+const listOf = (value: string | readonly string[]): readonly string[] => (typeof value === 'string' ? [value] : value);

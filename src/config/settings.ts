@@ -1,0 +1,189 @@
+/**
+ * Every setting of the process, in one table: flag, environment variable, key of the configuration file,
+ * default and meaning. Help texts and docs/reference/configuration.md are made from it. What belongs to an
+ * API is a resource, not a setting.
+ */
+import * as kinds from './kinds.js';
+import type { Kind } from './kinds.js';
+
+/** Commands that take settings; `render` and `lint` need those that change what `run` would do. */
+export type SettingCommand = 'run' | 'lint' | 'render' | 'keys';
+
+export interface Setting<T = unknown> {
+  /** `--http-port`; the environment variable and the file key follow from it. */
+  readonly flag: `--${string}`;
+  readonly kind: Kind<T>;
+  /** Many values: the flag is repeated, the variable separates by commas, the file has a list. */
+  readonly many?: boolean;
+  /** As a user would write it; absent = not set. */
+  readonly default?: string | readonly string[];
+  /** What is shown instead of the default where it is computed. */
+  readonly defaultText?: string;
+  readonly about: string;
+  readonly commands: readonly SettingCommand[];
+}
+
+const RUN = ['run'] as const;
+const GATEWAY = ['run', 'render'] as const;
+const RESOURCES = ['run', 'render', 'lint', 'keys'] as const;
+
+export const SETTINGS = {
+  httpAddress: {
+    flag: '--http-address',
+    kind: kinds.address,
+    default: '127.0.0.1',
+    about: 'Address on which Envoy listens for requests; 0.0.0.0 for all.',
+    commands: GATEWAY,
+  },
+  httpPort: { flag: '--http-port', kind: kinds.port, default: '8080', about: 'Port for HTTP.', commands: GATEWAY },
+  httpsPort: {
+    flag: '--https-port',
+    kind: kinds.port,
+    about: 'Port for HTTPS; needs --tls-cert and --tls-key.',
+    commands: GATEWAY,
+  },
+  tlsCert: { flag: '--tls-cert', kind: kinds.path, about: 'Certificate chain for HTTPS, PEM file.', commands: GATEWAY },
+  tlsKey: { flag: '--tls-key', kind: kinds.path, about: 'Private key for HTTPS, PEM file.', commands: GATEWAY },
+  adminAddress: {
+    flag: '--admin-address',
+    kind: kinds.address,
+    default: '127.0.0.1',
+    about: 'Address of /livez, /readyz, /metrics and /status.',
+    commands: RUN,
+  },
+  adminPort: {
+    flag: '--admin-port',
+    kind: kinds.port,
+    default: '8081',
+    about: 'Port of the admin address.',
+    commands: RUN,
+  },
+  redisUrl: {
+    flag: '--redis-url',
+    kind: kinds.redisUrl,
+    defaultText: 'counters in memory',
+    about:
+      'Redis or Valkey that keeps limits and replay markers. May hold user and password; prefer the variable or the file then.',
+    commands: RUN,
+  },
+  redisCommandTimeoutMs: {
+    flag: '--redis-command-timeout',
+    kind: kinds.duration,
+    default: '50ms',
+    about: 'How long a check waits for Redis.',
+    commands: RUN,
+  },
+  redisConnectTimeoutMs: {
+    flag: '--redis-connect-timeout',
+    kind: kinds.duration,
+    default: '100ms',
+    about: 'How long a connection to Redis may take to open.',
+    commands: RUN,
+  },
+  authorizerTimeoutMs: {
+    flag: '--authorizer-timeout',
+    kind: kinds.duration,
+    default: '500ms',
+    about: 'How long Envoy waits for a check before it answers 503.',
+    commands: GATEWAY,
+  },
+  envoy: {
+    flag: '--envoy',
+    kind: kinds.path,
+    defaultText: 'from PATH, else installed into the cache',
+    about: 'Envoy executable, version 1.40.',
+    commands: RUN,
+  },
+  envoyConcurrency: {
+    flag: '--envoy-concurrency',
+    kind: kinds.count,
+    defaultText: 'one per CPU',
+    about: 'Worker threads of Envoy.',
+    commands: RUN,
+  },
+  drainTimeMs: {
+    flag: '--drain-time',
+    kind: kinds.duration,
+    default: '5s',
+    about: 'How long requests in flight may take to finish when the gateway stops.',
+    commands: RUN,
+  },
+  stateDir: {
+    flag: '--state-dir',
+    kind: kinds.path,
+    defaultText: 'DIR/.countersign',
+    about: 'Folder of generated keys (mode 0700).',
+    commands: RESOURCES,
+  },
+  services: {
+    flag: '--service',
+    kind: kinds.service,
+    many: true,
+    default: [],
+    about: 'Where a Service is reached: namespace/name:port=host:port. Repeatable.',
+    commands: RESOURCES,
+  },
+  hostnames: {
+    flag: '--hostnames',
+    kind: kinds.hostnameClaim,
+    many: true,
+    default: [],
+    defaultText: 'any',
+    about:
+      'Host names that a namespace may claim: namespace=pattern. Repeatable; a namespace without one may claim none once any is given.',
+    commands: RESOURCES,
+  },
+  backendHosts: {
+    flag: '--backend-hosts',
+    kind: kinds.hostPattern,
+    many: true,
+    default: ['*'],
+    defaultText: 'any',
+    about: 'Hosts that backends of type URL may name: a host, *.suffix or *. Repeatable.',
+    commands: RESOURCES,
+  },
+  logLevel: {
+    flag: '--log-level',
+    kind: kinds.oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'),
+    default: 'info',
+    about: 'Least level that is logged (to stderr).',
+    commands: RUN,
+  },
+  logFormat: {
+    flag: '--log-format',
+    kind: kinds.oneOf('auto', 'json', 'pretty'),
+    default: 'auto',
+    about: 'JSON lines, or short lines for people; auto: pretty on a terminal. Also of the access log (stdout).',
+    commands: RUN,
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof SETTINGS;
+
+type ValueOf<S extends Setting> = S extends { readonly kind: Kind<infer T> }
+  ? S extends { readonly many: true }
+    ? readonly T[]
+    : S extends { readonly default: string }
+      ? T
+      : T | undefined
+  : never;
+
+/** The settings as read: frozen. */
+export type Config = { readonly [Name in SettingName]: ValueOf<(typeof SETTINGS)[Name]> };
+
+/** `COUNTERSIGN_HTTP_PORT` of `--http-port`. */
+export const variableOf = (setting: Setting): string =>
+  `COUNTERSIGN_${setting.flag.slice(2).replaceAll('-', '_').toUpperCase()}`;
+
+/** `httpPort` of `--http-port`: the key in the configuration file, and how the command line parser names the flag. */
+export const keyOf = (setting: Setting): string =>
+  setting.flag.slice(2).replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+
+/** `--http-port <port>` */
+export const flagUsage = (setting: Setting): string => `${setting.flag} <${setting.kind.placeholder}>`;
+
+/** The default as help and docs show it; `undefined` = not set. */
+export function defaultText(setting: Setting): string | undefined {
+  if (setting.defaultText !== undefined) return setting.defaultText;
+  return setting.default === undefined || setting.default.length === 0 ? undefined : String(setting.default);
+}
