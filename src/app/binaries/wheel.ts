@@ -9,6 +9,7 @@ import { access, chmod, glob, link, mkdir, readFile, rename, rm, writeFile } fro
 import { basename, delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { readSurroundings } from '../../config/surroundings.js';
 import { AppError, errorMessage } from '../../lib/errors.js';
 
 const run = promisify(execFile);
@@ -23,16 +24,22 @@ export interface Wheel {
   readonly title: string;
 }
 
-/** Where a binary may be looked for; the values come from the configuration, which alone reads the environment. */
+/** Where a binary may be looked for. */
 export interface BinarySearch {
   /** A path the user named; nothing else is tried then. */
   readonly configured?: string | undefined;
-  /** The text of PATH. */
-  readonly searchPath: string;
-  /** Wheels are installed below it. */
-  readonly cacheFolder: string;
+  /** The text of PATH; default: that of the process. */
+  readonly searchPath?: string;
+  /** Wheels are installed below it; default: ours in the user's cache. */
+  readonly cacheFolder?: string;
   /** Progress and warnings, one line each. */
   readonly log: (line: string) => void;
+}
+
+/** The search with its defaults, which only the configuration reads from the environment. */
+export function completeSearch(search: BinarySearch): Required<BinarySearch> {
+  const { searchPath, cacheFolder } = readSurroundings();
+  return { searchPath, cacheFolder, ...search, configured: search.configured };
 }
 
 /** The first of `names` that is an executable file in one of the folders of `searchPath`. */
@@ -73,7 +80,7 @@ export async function readVersion(path: string): Promise<string> {
  */
 export async function installWheel(
   wheel: Wheel,
-  { cacheFolder, log }: Pick<BinarySearch, 'cacheFolder' | 'log'>,
+  { cacheFolder, log }: { readonly cacheFolder: string; readonly log: (line: string) => void },
   python = 'python3',
 ): Promise<string> {
   const folder = join(cacheFolder, `${wheel.distribution}-${wheel.version}-${process.platform}-${process.arch}`);

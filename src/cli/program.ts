@@ -1,0 +1,44 @@
+/** The command line: every command, its help, and how errors reach the user. Ends no process by itself. */
+import { Command, CommanderError } from 'commander';
+import { errorMessage } from '../lib/errors.js';
+import { CommandError, EXIT, type CommandIo } from './io.js';
+import { addVersionCommand } from './version.js';
+
+const AFTER_HELP = `
+Examples:
+  countersign run examples/quickstart --service shop/orders:8080=127.0.0.1:9000
+  countersign lint config/ --output json
+  countersign sign --dialect Huawei --key-id AK… --secret-env SECRET https://api.example.com/v1/orders
+
+Exit codes: 0 done, 1 problems found or failed, 2 wrong usage.`;
+
+/** Answers the exit code. */
+export async function runProgram(args: readonly string[], io: CommandIo): Promise<number> {
+  const program = new Command('countersign')
+    .description('Signed-API access control for Envoy: verifies, authorizes, limits and signs requests again.')
+    .helpCommand('help [command]', 'show the help of a command')
+    .configureOutput({ writeOut: io.stdout, writeErr: io.stderr })
+    .showHelpAfterError('Run with --help to see what it takes.')
+    .addHelpText('after', AFTER_HELP)
+    .exitOverride();
+  let exitCode: number = EXIT.ok;
+  const setExitCode = (code: number): void => void (exitCode = code);
+  addVersionCommand(program, io);
+  void setExitCode;
+  try {
+    if (args.length === 0) {
+      program.outputHelp();
+      return EXIT.usage;
+    }
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (error instanceof CommandError) {
+      for (const line of error.message.split('\n')) io.stderr(`error: ${line}\n`);
+      return error.exitCode;
+    }
+    io.stderr(`error: ${errorMessage(error)}\n`);
+    return EXIT.failed;
+  }
+}
