@@ -6,6 +6,8 @@
 export interface RateCharge {
   /** Counter name without user text (hash of plan, limit, scope subject). */
   readonly counter: string;
+  /** Replaces the admission's `subject` for a counter that several keys share (Plan scope); not on Cluster. */
+  readonly subject?: string;
   readonly requests: number;
   readonly intervalMs: number;
   /** Tokens spendable at once; 0 requests admits nothing. */
@@ -18,6 +20,8 @@ export type QuotaPeriod = 'Day' | 'Week' | 'Month' | 'Total';
 
 export interface QuotaCharge {
   readonly counter: string;
+  /** As in `RateCharge`. */
+  readonly subject?: string;
   readonly limit: number;
   readonly period: QuotaPeriod;
   /** IANA zone; ignored for Total. */

@@ -1,0 +1,112 @@
+/** Turns an admission into the script's keys and arguments, and the script's reply into a result. Pure. */
+import { hexHash } from '../../lib/stable-hash.js';
+import type { QuotaWindow, WindowAt } from '../calendar.js';
+import { StoreUnavailableError } from '../errors.js';
+import { rateState, type RateTerms, rateTerms } from '../gcra.js';
+import type { Admission, AdmissionResult } from '../store.js';
+
+export interface ScriptCall {
+  readonly keys: readonly string[];
+  readonly args: readonly string[];
+  readonly terms: readonly RateTerms[];
+  /** `undefined` for Total. */
+  readonly windows: readonly (QuotaWindow | undefined)[];
+}
+
+export type ScriptReply =
+  /** The windows of the call do not hold the server's time; compute them again from it. */
+  | { readonly stale: true; readonly serverMs: number }
+  | { readonly stale: false; readonly serverMs: number; readonly result: AdmissionResult };
+
+const OUTCOMES = ['admitted', 'replayed', 'rate_limited', 'quota_exceeded'] as const;
+const STALE = 4;
+
+/**
+ * The call that decides `admission`, with the windows that hold `serverMs`. Key names:
+ * `countersign:{subject}:n:<marker>`, `:r:<counter>`, `:q:<counter>:<window>`.
+ */
+export function encodeCall(admission: Admission, serverMs: number, windowAt: WindowAt): ScriptCall {
+  const { replay, rates, quotas } = admission;
+  const keyOf = (subject: string | undefined, suffix: string): string =>
+    `countersign:{${hex(subject ?? admission.subject)}}:${suffix}`;
+  const terms = rates.map(rateTerms);
+  const windows = quotas.map(({ period, timeZone }) =>
+    period === 'Total' ? undefined : windowAt(period, timeZone, serverMs),
+  );
+  const keys = [
+    ...(replay ? [keyOf(undefined, `n:${hex(replay.marker)}`)] : []),
+    ...rates.map(({ subject, counter }) => keyOf(subject, `r:${hex(counter)}`)),
+    ...quotas.map(({ subject, counter }, i) => keyOf(subject, `q:${hex(counter)}:${windows[i]?.windowId ?? 'Total'}`)),
+  ];
+  const args = [
+    ...[rates.length, quotas.length, replay ? Math.max(1, Math.ceil(replay.ttlMs)) : 0, admission.token],
+    ...terms.flatMap((term, i) => [
+      term.burst,
+      term.ticksPerToken,
+      term.tokensPerMicrosecond,
+      term.restTicks,
+      flag(rates[i]?.shadow),
+    ]),
+    ...quotas.flatMap(({ limit, shadow }, i) => [
+      quotaLimit(limit),
+      windows[i]?.startMs ?? 0,
+      windows[i]?.endMs ?? 0,
+      flag(shadow),
+    ]),
+  ].map(String);
+  return { keys, args, terms, windows };
+}
+
+/**
+ * @throws StoreUnavailableError when the reply is not one of the script's: unknown means denied.
+ */
+export function decodeReply(reply: unknown, admission: Admission, call: ScriptCall): ScriptReply {
+  const { rates, quotas } = admission;
+  const values = Array.isArray(reply) ? reply.map(Number) : [];
+  const [code = NaN, serverMs = NaN] = values;
+  if (code === STALE && values.length === 2) return { stale: true, serverMs };
+  const outcome = OUTCOMES[code];
+  const expected = outcome === 'replayed' ? 2 : 2 + rates.length * 3 + quotas.length * 2;
+  if (outcome === undefined || values.length !== expected || !values.every(Number.isSafeInteger)) {
+    throw new StoreUnavailableError('Redis sent a reply that the script does not give');
+  }
+  if (outcome === 'replayed') return { stale: false, serverMs, result: { outcome, rates: [], quotas: [] } };
+  const value = (at: number): number => values[at] ?? NaN;
+  const firstQuota = 2 + rates.length * 3;
+  return {
+    stale: false,
+    serverMs,
+    result: {
+      outcome,
+      rates: rates.map((charge, i) => {
+        const at = 2 + i * 3;
+        return rateState(
+          { tokens: value(at), ticks: value(at + 1) },
+          charge,
+          call.terms[i] ?? rateTerms(charge),
+          value(at + 2) === 1,
+        );
+      }),
+      quotas: quotas.map(({ limit }, i) => {
+        const at = firstQuota + i * 2;
+        const window = call.windows[i];
+        return {
+          used: value(at),
+          limit,
+          resetMs: window && Math.max(0, window.endMs - serverMs),
+          exceeded: value(at + 1) === 1,
+        };
+      }),
+    },
+  };
+}
+
+const flag = (on: boolean | undefined): 0 | 1 => (on === true ? 1 : 0);
+
+/** A limit that is no number admits nothing. */
+const quotaLimit = (limit: number): number => (Number.isFinite(limit) ? Math.max(0, Math.floor(limit)) : 0);
+
+/** Names arrive as hashes already; whatever else arrives becomes one, so no user text reaches Redis. */
+function hex(text: string): string {
+  return /^[0-9a-f]{16,64}$/.test(text) ? text : hexHash(text, 32);
+}
