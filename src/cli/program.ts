@@ -2,6 +2,8 @@
 import { Command, CommanderError } from 'commander';
 import { errorMessage } from '../lib/errors.js';
 import { CommandError, EXIT, type CommandIo } from './io.js';
+import { addSignCommand } from './sign.js';
+import { addVerifyCommand } from './verify.js';
 import { addVersionCommand } from './version.js';
 
 const AFTER_HELP = `
@@ -23,8 +25,9 @@ export async function runProgram(args: readonly string[], io: CommandIo): Promis
     .exitOverride();
   let exitCode: number = EXIT.ok;
   const setExitCode = (code: number): void => void (exitCode = code);
+  addSignCommand(program, io);
+  addVerifyCommand(program, io, setExitCode);
   addVersionCommand(program, io);
-  void setExitCode;
   try {
     if (args.length === 0) {
       program.outputHelp();

@@ -1,0 +1,22 @@
+/** What the guards in front of verification say about a request, for `countersign verify`. */
+import { guardHeaders } from '../authz/header-guard.js';
+import { isCanonicalPath } from '../authz/path-guard.js';
+import type { DenyReason } from '../lib/reason.js';
+import type { WireRequest } from '../signature/dialect.js';
+
+/** The refusal of the path or header guard, or `undefined` when both let the request pass. */
+export function guardRequest(request: WireRequest): DenyReason | undefined {
+  const end = request.target.indexOf('?');
+  if (!isCanonicalPath(end < 0 ? request.target : request.target.slice(0, end))) return 'non_canonical_path';
+  return guardHeaders({
+    ...request,
+    authority: request.headers.find(([name]) => name === 'host')?.[1] ?? '',
+    protocol: 'HTTP/1.1',
+    sourceAddress: '',
+    route: '',
+    partialBody: false,
+    rawHeaders: true,
+    requestId: '',
+    streamToken: '',
+  })?.refused;
+}
