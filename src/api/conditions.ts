@@ -22,7 +22,8 @@ export const CONDITION_TYPES = {
   Programmed: 'Every Envoy and authorizer that is expected has acknowledged this generation.',
   Ready: 'Summary of the others for kubectl wait, Flux and Argo CD. Wanted absence (Disabled, Offline) is ready.',
   LimiterHealthy: 'The counter store of a UsagePlan answers and is fit for its limits.',
-  ReplayWindowOpen: 'Warning: some accepted schemes carry no nonce, so that a captured request can be repeated until its date expires.',
+  ReplayWindowOpen:
+    'Warning: some accepted schemes carry no nonce, so that a captured request can be repeated until its date expires.',
   DateUnchecked: 'Warning: dateOnly is Allow, so that a captured request can be repeated for ever.',
 } as const;
 
@@ -47,12 +48,14 @@ export const REASONS = {
   RequiredField: 'A required field is missing.',
   Duplicate: 'An entry of a list is repeated.',
   Immutable: 'A field was changed that cannot be changed.',
-  NotImplemented: 'The field is part of the API but this version does not act on it, so that it is refused rather than ignored.',
+  NotImplemented:
+    'The field is part of the API but this version does not act on it, so that it is refused rather than ignored.',
   InvalidTimeZone: 'The name is no IANA time zone.',
   Conflicted: 'Another object claims the same and goes before; the message names it.',
   DuplicateKeyID: 'Another key has the same id; the message names it.',
   HostnameNotPermitted: 'The flag --hostnames does not let this namespace claim the host name.',
-  BackendNotPermitted: 'The flag --backend-hosts does not admit the host, or its address is loopback, link-local or unspecified.',
+  BackendNotPermitted:
+    'The flag --backend-hosts does not admit the host, or its address is loopback, link-local or unspecified.',
   BackendMissing: 'Neither API, environment nor group names a backend.',
   UnsupportedByStore: 'The mode of the counter store cannot keep this limit.',
   Expired: 'expirationTime has passed.',

@@ -226,7 +226,7 @@ export interface ApiGroupEnvironmentMatch {
    */
   readonly type: 'PathPrefix' | 'Header' | 'Hostname';
   /**
-   * One path segment without slash, the exact value of X-Stage, or a host name in lower case.
+   * One path segment, the exact value of X-Stage, or a host name in lower case. Letters, digits and . _ ~ - only.
    */
   readonly value: string;
 }
