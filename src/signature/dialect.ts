@@ -68,6 +68,8 @@ export interface Credential {
   readonly hash: 'sha1' | 'sha256' | 'sha384' | 'sha512';
   /** The signed time in ms since the epoch; `undefined` only where the dialect may leave it unchecked (Tencent `dateOnly: Allow`). */
   readonly timestampMs: number | undefined;
+  /** A date sent beside the signed one without being signed: it proves nothing, and still must not be stale. */
+  readonly unsignedTimestampMs?: number;
   /** The nonce, only if the signature covers it. */
   readonly nonce: string | undefined;
 }
@@ -123,6 +125,8 @@ export interface OutgoingRequest {
   readonly signHeaders: readonly (readonly [name: string, value: string])[];
   /** `content-type` as it will arrive, if any. */
   readonly contentType: string | undefined;
+  /** `accept` as it will arrive, if any: TencentApplication signs it. */
+  readonly accept?: string | undefined;
   /** `undefined` = streamed: sign UNSIGNED-PAYLOAD where the dialect has it. */
   readonly body: Uint8Array | undefined;
 }
@@ -169,6 +173,10 @@ export interface Dialect {
   ): Iterable<Candidate>;
   /** The key for the MAC (derived per day for JDCloud; cached there). Text is UTF-8. */
   macKey(credential: Credential, secret: string): string | KeyObject;
+  /** Told after a MAC matched, so that only what honest callers use may fill a cache. */
+  accepted?(credential: Credential, secret: string): void;
+  /** Drops cached key material of one key, or of all: called when a key is revoked or its secret changes. */
+  forgetKeys?(keyId?: string): void;
   /** Sign towards a backend. Caller credential headers are already gone. */
   sign(request: OutgoingRequest, key: SigningKey, context: SigningContext): SignatureHeaders;
   /** The query text that is sent and signed: the form all verifiers of the dialect agree on. */

@@ -1,0 +1,22 @@
+import type { Dialect, DialectName } from './dialect.js';
+import { huawei } from './huawei/dialect.js';
+import { jdcloud } from './jdcloud/dialect.js';
+import { tencentApplication } from './tencent-application/dialect.js';
+import { tencent } from './tencent/dialect.js';
+
+/** Every dialect. A name without a line here does not compile. */
+const BY_NAME: { readonly [Name in DialectName]: Dialect & { readonly name: Name } } = {
+  JDCloud: jdcloud,
+  Huawei: huawei,
+  Tencent: tencent,
+  TencentApplication: tencentApplication,
+};
+
+export const DIALECTS: readonly Dialect[] = Object.values(BY_NAME);
+
+export const dialectByName = (name: DialectName): Dialect => BY_NAME[name];
+
+/** Drops cached key material of one key, or of all: when a key is revoked or its secret changes. */
+export function forgetKeys(keyId?: string): void {
+  for (const dialect of DIALECTS) dialect.forgetKeys?.(keyId);
+}
