@@ -68,10 +68,12 @@ export function createMemoryStore({
     const name = `r:${charge.subject ?? admission.subject}:${charge.counter}`;
     const terms = rateTerms(charge);
     const entry = live('rate', name, nowMs);
+    // A clock that was set back: without this, nothing would drain until it catches up.
+    if (entry !== undefined) entry.atMicros = Math.min(entry.atMicros, nowMs * 1000);
     const debt =
       entry === undefined
         ? NO_DEBT
-        : drain(sameTicks(entry, terms.ticksPerToken), terms, Math.max(0, nowMs * 1000 - entry.atMicros));
+        : drain(sameTicks(entry, terms.ticksPerToken), terms, nowMs * 1000 - entry.atMicros);
     return { name, charge, terms, debt, exceeded: !hasToken(debt, terms) };
   }
 

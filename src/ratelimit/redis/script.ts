@@ -97,13 +97,14 @@ for i = 1, rateCount do
   local at = i * 5
   local burst, perToken, whole, rest = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local shadow = ARGV[at + 4] == '1'
-  local tokens, ticks = 0, 0
+  local tokens, ticks, rebase = 0, 0, false
   local key = KEYS[keyIndex + i]
   local state = redis.call('GET', key)
   if state then
     local since, oldPerToken
     tokens, ticks, oldPerToken, since = string.match(state, '^(%d+) (%d+) (%d+) (%d+)$')
     tokens, ticks, oldPerToken, since = tonumber(tokens), tonumber(ticks), tonumber(oldPerToken), tonumber(since)
+    rebase = since > now -- the clock was set back: without this, nothing would drain until it catches up
     if ticks > 0 and oldPerToken ~= perToken then tokens, ticks = tokens + 1, 0 end
     tokens, ticks = drain(tokens, ticks, math.max(0, now - since), burst, perToken, whole, rest)
   end
@@ -111,7 +112,8 @@ for i = 1, rateCount do
   if ticks > 0 then missing = missing + 1 end
   local exceeded = missing >= burst
   if exceeded and not shadow then outcome = 2 end
-  rates[i] = {key = key, tokens = tokens, ticks = ticks, exceeded = exceeded, perToken = perToken, perMicro = whole * perToken + rest}
+  rates[i] = {key = key, tokens = tokens, ticks = ticks, exceeded = exceeded, rebase = rebase,
+    perToken = perToken, perMicro = whole * perToken + rest}
 end
 
 local quotas = {}
@@ -124,18 +126,21 @@ for i = 1, quotaCount do
   quotas[i] = {key = key, used = used, exceeded = exceeded, finish = tonumber(ARGV[at + 2])}
 end
 
-if counted then
-  outcome = 0
-elseif outcome == 0 then
-  if markerTtl > 0 then redis.call('SET', KEYS[1], token, 'PX', ARGV[3]) end
-  for _, rate in ipairs(rates) do
-    if not rate.exceeded then
-      rate.tokens = rate.tokens + 1
-      local fullMs = math.ceil((rate.tokens * rate.perToken + rate.ticks) / rate.perMicro / 1000)
-      redis.call('SET', rate.key, string.format('%.0f %.0f %.0f %.0f', rate.tokens, rate.ticks, rate.perToken, now),
-        'PX', string.format('%.0f', math.min(fullMs + RATE_GRACE_MS, MAX_TTL_MS)))
-    end
-  end
+local function save(rate)
+  local fullMs = math.ceil((rate.tokens * rate.perToken + rate.ticks) / rate.perMicro / 1000)
+  redis.call('SET', rate.key, string.format('%.0f %.0f %.0f %.0f', rate.tokens, rate.ticks, rate.perToken, now),
+    'PX', string.format('%.0f', math.min(fullMs + RATE_GRACE_MS, MAX_TTL_MS)))
+end
+
+if counted then outcome = 0 end
+local charge = outcome == 0 and not counted
+if charge and markerTtl > 0 then redis.call('SET', KEYS[1], token, 'PX', ARGV[3]) end
+for _, rate in ipairs(rates) do
+  local spend = charge and not rate.exceeded
+  if spend then rate.tokens = rate.tokens + 1 end
+  if spend or (rate.rebase and rate.tokens > 0) then save(rate) end
+end
+if charge then
   for _, quota in ipairs(quotas) do
     quota.used = quota.used + 1
     local used = string.format('%.0f', quota.used)
