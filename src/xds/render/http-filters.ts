@@ -1,0 +1,22 @@
+/** The HTTP filters, in the only order that is safe. */
+import { create } from '@bufbuild/protobuf';
+import { RouterSchema } from '../../gen/envoy/extensions/filters/http/router/v3/router_pb.js';
+import {
+  HttpFilterSchema,
+  type HttpFilter,
+} from '../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { ROUTER_FILTER } from '../names.js';
+import { corsFilter } from './cors.js';
+import { extAuthzFilter } from './ext-authz.js';
+import { extension } from './messages.js';
+import type { RenderOptions } from './options.js';
+
+export const httpFilters = ({ authz }: RenderOptions): readonly HttpFilter[] =>
+  [
+    // First: a preflight carries no credential, and the headers it promises belong on denials too.
+    corsFilter,
+    // Directly before the router: nothing after it may change what was verified and signed.
+    extAuthzFilter(authz.timeoutMs),
+    // Last by definition. No x-envoy-* headers of its own: they would reach the backend unsigned.
+    extension(ROUTER_FILTER, RouterSchema, { suppressEnvoyHeaders: true }),
+  ].map(({ name, typedConfig }) => create(HttpFilterSchema, { name, configType: { case: 'typedConfig', value: typedConfig } }));

@@ -1,0 +1,46 @@
+/** What the process configuration decides about Envoy; everything else follows from the model. */
+
+export interface ListenAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface HttpsOptions extends ListenAddress {
+  /** Files, never contents: Envoy reads them itself and again whenever `watchedDirectory` sees a file moved in. */
+  readonly certificatePath: string;
+  readonly privateKeyPath: string;
+  /** Default: the folder of the certificate. */
+  readonly watchedDirectory?: string;
+}
+
+export interface RenderOptions {
+  readonly http: ListenAddress | undefined;
+  readonly https: HttpsOptions | undefined;
+  readonly authz: {
+    /** For the whole check with its retries. */
+    readonly timeoutMs: number;
+  };
+  /** Proxies of our own in front of Envoy whose `X-Forwarded-For` is believed; 0 = the peer is the client. */
+  readonly trustedHops: number;
+  /** PEM bundle for backends whose `tls` names no CA. */
+  readonly caBundlePath: string;
+}
+
+export interface BootstrapOptions {
+  readonly nodeId: string;
+  readonly nodeCluster: string;
+  readonly adminSocketPath: string;
+  readonly xds: { readonly socketPath: string } | { readonly host: string; readonly port: number };
+  /** One per authorizer process: Envoy opens one connection per worker and endpoint. */
+  readonly authorizerSocketPaths: readonly string[];
+  /** Of all listeners together; more are refused at accept. */
+  readonly maxDownstreamConnections: number;
+}
+
+export const DEFAULT_RENDER_OPTIONS: Pick<RenderOptions, 'authz' | 'trustedHops' | 'caBundlePath'> = {
+  authz: { timeoutMs: 500 },
+  trustedHops: 0,
+  caBundlePath: '/etc/ssl/certs/ca-certificates.crt',
+};
+
+export const DEFAULT_MAX_DOWNSTREAM_CONNECTIONS = 50_000;

@@ -1,0 +1,195 @@
+/** RouteConfiguration, virtual hosts and routes. No route rewrites anything: the authorizer sets what it signed. */
+import { create } from '@bufbuild/protobuf';
+import type { Any } from '@bufbuild/protobuf/wkt';
+import { RouteConfigurationSchema, type RouteConfiguration } from '../../gen/envoy/config/route/v3/route_pb.js';
+import {
+  DirectResponseActionSchema,
+  HeaderMatcherSchema,
+  RouteActionSchema,
+  RouteListSchema,
+  RouteMatchSchema,
+  RouteSchema,
+  VirtualHostSchema,
+  type HeaderMatcher,
+  type Route as RouteMessage,
+  type RouteAction,
+  type RouteMatch,
+  type VirtualHost,
+} from '../../gen/envoy/config/route/v3/route_components_pb.js';
+import { RegexMatcherSchema, type RegexMatcher } from '../../gen/envoy/type/matcher/v3/regex_pb.js';
+import { StringMatcherSchema, type StringMatcher } from '../../gen/envoy/type/matcher/v3/string_pb.js';
+import { Matcher_OnMatchSchema, type Matcher_OnMatch } from '../../gen/xds/type/matcher/v3/matcher_pb.js';
+import type { Cors, Model, Route } from '../../model/model.js';
+import { clusterName, CORS_FILTER, EXT_AUTHZ_FILTER, ROUTE_CONFIGURATION, virtualHostName } from '../names.js';
+import { corsPolicy } from './cors.js';
+import { extAuthzRoute, previousHosts } from './ext-authz.js';
+import { guardRules, headerInput } from './guard.js';
+import { any, duration } from './messages.js';
+import { hostsOf, type Entry, type Host } from './mounts.js';
+import { templateRegex } from './regex.js';
+import { routeTree, type Leaf } from './route-tree.js';
+
+/** Header that chooses an environment with `match: {type: Header}`. */
+const STAGE_HEADER = 'x-stage';
+
+/** A backend may take its whole timeout before the first byte; only then is the stream idle. */
+const IDLE_MARGIN_MS = 5_000;
+/** Streams (gRPC, WebSocket) are checked once, at their start: the cap bounds how long a revoked key goes on. */
+const STREAM_IDLE_MS = 300_000;
+const STREAM_MAX_MS = 3_600_000;
+
+export function renderRouteConfiguration(model: Model): RouteConfiguration {
+  const render = new RouteRenderer();
+  return create(RouteConfigurationSchema, {
+    name: ROUTE_CONFIGURATION,
+    virtualHosts: hostsOf(model).map((host) => render.virtualHost(host)),
+    // `api.example.com:8443` is the same host; the port stays in what is signed and forwarded.
+    ignorePortInHostMatching: true,
+    // What we signed for the backend, echoed by it, never reaches the caller.
+    responseHeadersToRemove: ['authorization'],
+  });
+}
+
+/** Packs what many routes share only once. */
+class RouteRenderer {
+  readonly #routes = new Map<Entry, RouteMessage>();
+  readonly #checks = new Map<string, Any>();
+  readonly #cors = new Map<Cors, Any>();
+  readonly #actions = new Map<Route, RouteAction>();
+
+  virtualHost(host: Host): VirtualHost {
+    const leaves = routeTree(host);
+    return create(VirtualHostSchema, {
+      name: virtualHostName(host.hostnames),
+      domains: [...host.hostnames],
+      matcher: {
+        matcherType: { case: 'matcherList', value: { matchers: [...guardRules] } },
+        onNoMatch: {
+          onMatch: {
+            case: 'matcher',
+            value: {
+              matcherType: {
+                case: 'matcherTree',
+                value: {
+                  input: headerInput(':path'),
+                  treeType: {
+                    case: 'prefixMatchMap',
+                    value: { map: Object.fromEntries(leaves.map((leaf) => [leaf.key, this.#leaf(leaf)])) },
+                  },
+                },
+              },
+            },
+          },
+        },
+      },
+      // A request that may have reached the backend is never sent twice: nonces, quotas and side effects.
+      retryPolicy: {
+        retryOn: 'connect-failure,refused-stream',
+        numRetries: 2,
+        retryHostPredicate: [{ name: previousHosts.name, configType: { case: 'typedConfig', value: previousHosts.typedConfig } }],
+        hostSelectionRetryMaxAttempts: 3n,
+      },
+    });
+  }
+
+  #leaf({ key, entries }: Leaf): Matcher_OnMatch {
+    const typedConfig = any(RouteListSchema, { routes: entries.map((entry) => this.#route(entry)) });
+    return create(Matcher_OnMatchSchema, { onMatch: { case: 'action', value: { name: key, typedConfig } } });
+  }
+
+  #route(entry: Entry): RouteMessage {
+    const known = this.#routes.get(entry);
+    if (known) return known;
+    const { target, cors } = entry;
+    const route = create(RouteSchema, {
+      name: entry.name,
+      match: matchOf(entry),
+      action: this.#action(target),
+      typedPerFilterConfig: {
+        ...(cors ? { [CORS_FILTER]: this.#corsOf(cors) } : {}),
+        [EXT_AUTHZ_FILTER]: this.#checkOf(target),
+      },
+    });
+    this.#routes.set(entry, route);
+    return route;
+  }
+
+  #action(target: Entry['target']): RouteMessage['action'] {
+    // The authorizer has answered before these are reached; should it not have, nothing is forwarded.
+    if (target.type === 'UnknownEnvironment') return { case: 'directResponse', value: DIRECT_404 };
+    if (!target.route.backend) return { case: 'directResponse', value: DIRECT_503 };
+    let action = this.#actions.get(target.route);
+    if (!action) this.#actions.set(target.route, (action = forward(target.route, target.route.backend.id)));
+    return { case: 'route', value: action };
+  }
+
+  #checkOf(target: Entry['target']): Any {
+    const [id, maxBodyBytes] = target.type === 'Route' ? [target.route.id, target.route.maxBodyBytes] : [target.id, undefined];
+    let check = this.#checks.get(id);
+    if (!check) this.#checks.set(id, (check = extAuthzRoute(id, maxBodyBytes)));
+    return check;
+  }
+
+  #corsOf(cors: Cors): Any {
+    let policy = this.#cors.get(cors);
+    if (!policy) this.#cors.set(cors, (policy = corsPolicy(cors)));
+    return policy;
+  }
+}
+
+const DIRECT_404 = create(DirectResponseActionSchema, { status: 404 });
+const DIRECT_503 = create(DirectResponseActionSchema, { status: 503 });
+
+function forward(route: Route, backendId: string): RouteAction {
+  const streamed = route.maxBodyBytes === undefined;
+  return create(RouteActionSchema, {
+    clusterSpecifier: { case: 'cluster', value: clusterName(backendId) },
+    ...(streamed
+      ? {
+          timeout: duration(0),
+          idleTimeout: duration(Math.max(STREAM_IDLE_MS, route.timeoutMs)),
+          maxStreamDuration: { maxStreamDuration: duration(Math.max(STREAM_MAX_MS, route.timeoutMs)) },
+          upgradeConfigs: [{ upgradeType: 'websocket' }],
+        }
+      : { timeout: duration(route.timeoutMs), idleTimeout: duration(route.timeoutMs + IDLE_MARGIN_MS) }),
+  });
+}
+
+function matchOf({ path, methods, stage }: Entry): RouteMatch {
+  const headers: HeaderMatcher[] = [];
+  if (stage.type === 'Exact') headers.push(headerIs(STAGE_HEADER, { case: 'exact', value: stage.value }));
+  if (stage.type === 'Present')
+    headers.push(create(HeaderMatcherSchema, { name: STAGE_HEADER, headerMatchSpecifier: { case: 'presentMatch', value: true } }));
+  const method = methodMatcher(methods);
+  if (method) headers.push(method);
+  return create(RouteMatchSchema, { pathSpecifier: pathSpecifier(path), headers });
+}
+
+function pathSpecifier(path: Entry['path']): RouteMatch['pathSpecifier'] {
+  switch (path.type) {
+    case 'Exact':
+      return { case: 'path', value: path.value };
+    case 'Template':
+      return { case: 'safeRegex', value: regexMatcher(templateRegex(path.segments)) };
+    case 'Prefix':
+      return path.value === '/' ? { case: 'prefix', value: '/' } : { case: 'pathSeparatedPrefix', value: path.value };
+  }
+}
+
+function methodMatcher(methods: Entry['methods']): HeaderMatcher | undefined {
+  if (methods === 'All') return undefined;
+  if (methods === 'AllButOptions') return headerIs(':method', { case: 'exact', value: 'OPTIONS' }, true);
+  const [only] = methods;
+  return methods.length === 1
+    ? headerIs(':method', { case: 'exact', value: only! })
+    : headerIs(':method', { case: 'safeRegex', value: regexMatcher([...methods].sort().join('|')) });
+}
+
+const regexMatcher = (regex: string): RegexMatcher => create(RegexMatcherSchema, { regex });
+
+const headerIs = (name: string, matchPattern: StringMatcher['matchPattern'], invertMatch = false): HeaderMatcher =>
+  create(HeaderMatcherSchema, {
+    name,
+    headerMatchSpecifier: { case: 'stringMatch', value: create(StringMatcherSchema, { matchPattern }) },
+    invertMatch,
+  });
