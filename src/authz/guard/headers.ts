@@ -1,0 +1,76 @@
+/**
+ * Headers that two readers could understand differently: design.md §5.1. Envoy joins repeated `Authorization`
+ * and `Host` lines with a comma even in raw mode, so a second one is looked for inside the value.
+ */
+import type { CheckRequest } from '../request.js';
+import type { Refused } from '../refused.js';
+
+/** Dates, nonces, host and content hashes: the signature must have covered the one value that is used. */
+const SINGLE = new Set([
+  'host',
+  'date',
+  'x-date',
+  'x-sdk-date',
+  'x-jdcloud-date',
+  'x-jdcloud-nonce',
+  'x-jdcloud-security-token',
+  'x-sdk-content-sha256',
+  'x-jdcloud-content-sha256',
+  'content-md5',
+  'digest',
+]);
+
+export const OWN_HEADER_PREFIX = 'x-countersign-';
+
+/** Backends that map `-` and `_` alike (CGI, WSGI) would take `X_Countersign_Key_Id` for ours, `X_Sdk_Date` for the signed one. */
+function poses(name: string): boolean {
+  if (!name.includes('_')) return false;
+  const dashed = name.replaceAll('_', '-');
+  return dashed.startsWith(OWN_HEADER_PREFIX) || SINGLE.has(dashed) || dashed === 'authorization';
+}
+
+const isTokenCharacter = (code: number): boolean =>
+  (code >= 0x30 && code <= 0x39) || // digits
+  (code >= 0x41 && code <= 0x5a) ||
+  (code >= 0x61 && code <= 0x7a) ||
+  "!#$%&'*+-.^_`|~".includes(String.fromCharCode(code));
+
+/** The list element from `start` reads `token SP …`: a scheme word, where a parameter would read `name=value`. */
+function startsCredential(value: string, start: number): boolean {
+  let i = start;
+  while (value[i] === ' ' || value[i] === '\t') i++;
+  const wordStart = i;
+  while (i < value.length && isTokenCharacter(value.charCodeAt(i))) i++;
+  if (i === wordStart || (value[i] !== ' ' && value[i] !== '\t')) return false;
+  while (value[i] === ' ' || value[i] === '\t') i++;
+  return i < value.length && value[i] !== '=' && value[i] !== ',';
+}
+
+/** True when the field value holds a second credential after a comma. Linear; commas inside quotes do not count. */
+export function holdsSecondCredential(authorization: string): boolean {
+  let quoted = false;
+  for (let i = 0; i < authorization.length; i++) {
+    const character = authorization[i];
+    if (character === '"') quoted = !quoted;
+    else if (character === '\\' && quoted) i++;
+    else if (character === ',' && !quoted && startsCredential(authorization, i + 1)) return true;
+  }
+  return false;
+}
+
+/** The first thing wrong with the header list of a request. */
+export function guardHeaders(request: CheckRequest): Refused | undefined {
+  const seen = new Set<string>();
+  let authorizations = 0;
+  for (const [name, value] of request.headers) {
+    if (poses(name)) return { refused: 'reserved_header', subject: name };
+    if (name === 'proxy-authorization') return { refused: 'multiple_credentials', subject: name };
+    if (name === 'authorization' && (++authorizations > 1 || holdsSecondCredential(value)))
+      return { refused: 'multiple_credentials', subject: name };
+    if (!SINGLE.has(name)) continue;
+    if (seen.has(name)) return { refused: 'duplicate_header', subject: name };
+    seen.add(name);
+  }
+  if (request.authority.includes(',')) return { refused: 'duplicate_header', subject: 'host' };
+  return undefined;
+}

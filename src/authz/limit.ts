@@ -1,0 +1,135 @@
+/**
+ * Phase 4: one question to the counter store for replay marker, rates and quotas together. design.md §5.4:
+ * all or nothing; a refusal charges nothing and burns no nonce. No store is asked when nothing is counted.
+ */
+import type { Plan } from '../model/model.js';
+import { admitWithFallback } from '../ratelimit/fallback.js';
+import type { MemoryStore } from '../ratelimit/memory.js';
+import type { Admission, AdmissionResult, CounterStore, QuotaCharge, RateCharge } from '../ratelimit/store.js';
+import type { VerificationOptions, Verified } from '../signature/dialect.js';
+import type { HeaderPair } from './decision.js';
+import { counterName, keySubject, planSubject, replayMarker, tokenName } from './counters.js';
+import { limitHeaders, retryAfterSeconds } from './limit-headers.js';
+import type { Matched } from './match.js';
+import type { Passed, Refused } from './refused.js';
+import type { CheckRequest } from './request.js';
+import type { Caller } from './verify.js';
+
+export interface LimitDependencies {
+  readonly store: CounterStore;
+  /** Counts here while `store` is away. */
+  readonly local: MemoryStore;
+  /** Authorizers that share the limits, this one included. */
+  readonly authorizers: () => number;
+}
+
+export interface Limited extends Passed {
+  /** Towards the caller. */
+  readonly headers: readonly HeaderPair[];
+}
+
+const UNLIMITED: Limited = { headers: [] };
+/** Nobody waits on a marker without end: the date window closes after at most this many skews. */
+const WINDOW_SKEWS = 2;
+
+interface Charges {
+  readonly rates: readonly RateCharge[];
+  readonly quotas: readonly QuotaCharge[];
+}
+
+function chargesOf(plan: Plan, keyId: string, matched: Matched): Charges {
+  const shadow = plan.enforcement === 'Shadow';
+  const environment = matched.environment.environment.name;
+  const place = (limit: Plan['rateLimits'][number] | Plan['quotas'][number], kind: 'rate' | 'quota') => ({
+    counter: counterName(kind, {
+      plan: plan.key,
+      limit: limit.name,
+      scope: limit.scope,
+      keyId,
+      api: matched.apiId,
+      environment,
+    }),
+    ...(limit.scope === 'Plan' ? { subject: planSubject(plan.key) } : {}),
+    shadow,
+  });
+  return {
+    rates: plan.rateLimits.map((rate) => ({
+      ...place(rate, 'rate'),
+      requests: rate.requests,
+      intervalMs: rate.intervalMs,
+      burst: rate.burst,
+    })),
+    quotas: plan.quotas.map((quota) => ({
+      ...place(quota, 'quota'),
+      limit: quota.requests,
+      period: quota.period,
+      timeZone: quota.timeZone,
+    })),
+  };
+}
+
+interface Replay {
+  readonly marker: string;
+  readonly ttlMs: number;
+  readonly reason: 'replayed_nonce' | 'replayed_signature';
+}
+
+function replayOf(signature: Verified | undefined, options: VerificationOptions): Replay | undefined {
+  if (!signature || options.replayProtection === 'Disabled') return undefined;
+  const ttlMs = WINDOW_SKEWS * options.maxClockSkewMs;
+  // The signature covers the nonce, so one marker refuses the repeated nonce and the repeated signature.
+  if (signature.nonce !== undefined)
+    return { marker: replayMarker(signature, 'nonce'), ttlMs, reason: 'replayed_nonce' };
+  if (options.replayProtection === 'Nonce') return undefined;
+  return { marker: replayMarker(signature, 'signature'), ttlMs, reason: 'replayed_signature' };
+}
+
+/** Asks the store to admit the request. The only phase that waits for anything. */
+export async function limit(
+  request: CheckRequest,
+  matched: Matched,
+  caller: Caller,
+  plan: Plan | undefined,
+  { store, local, authorizers }: LimitDependencies,
+): Promise<Limited | Refused> {
+  const keyId = caller.key?.keyId;
+  if (keyId === undefined) return UNLIMITED;
+  const { verification } = matched.api;
+  const replay = replayOf(caller.signature, verification);
+  const charges: Charges = plan ? chargesOf(plan, keyId, matched) : { rates: [], quotas: [] };
+  const counts = charges.rates.length + charges.quotas.length > 0;
+  if (!replay && !counts) return plan ? { headers: limitHeaders(plan, keyId, undefined) } : UNLIMITED;
+
+  const admission: Admission = {
+    subject: keySubject(keyId),
+    token: tokenName(request.streamToken),
+    ...(replay ? { replay: { marker: replay.marker, ttlMs: replay.ttlMs } } : {}),
+    ...charges,
+  };
+  const result = await admitWithFallback(store, local, admission, {
+    rate: plan?.onStoreFailure.rate ?? 'Deny',
+    quota: plan?.onStoreFailure.quota ?? 'Deny',
+    replay: verification.replayStoreFailure,
+    authorizers: authorizers(),
+  });
+  if (result.outcome === 'store_unavailable') return { refused: 'store_unavailable' };
+  return judge(result, replay, plan, keyId);
+}
+
+function judge(
+  result: AdmissionResult,
+  replay: Replay | undefined,
+  plan: Plan | undefined,
+  keyId: string,
+): Limited | Refused {
+  const headers = plan ? limitHeaders(plan, keyId, result) : [];
+  switch (result.outcome) {
+    case 'admitted':
+      return { headers };
+    case 'replayed':
+      return { refused: replay?.reason ?? 'internal_error' };
+    case 'rate_limited':
+    case 'quota_exceeded':
+      return { refused: result.outcome, headers, retryAfterSeconds: retryAfterSeconds(result) };
+  }
+}

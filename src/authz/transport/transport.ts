@@ -1,0 +1,30 @@
+/**
+ * How Checks arrive. Phases know nothing of it: a transport turns what Envoy sends into a CheckRequest, asks
+ * `check`, and sends the Decision back. `grpc.ts` is the reference; a faster one passes the same tests.
+ */
+import type { Decision } from '../decision.js';
+import type { CheckRequest } from '../request.js';
+
+export type TransportAddress =
+  /** Unix socket: Envoy runs as the same user. */
+  | { readonly socketPath: string }
+  /** Port 0 picks a free one. */
+  | { readonly host: string; readonly port: number };
+
+export interface TransportOptions {
+  readonly address: TransportAddress;
+  /** Never rejects; a transport refuses the request all the same if it does. */
+  readonly check: (request: CheckRequest) => Promise<Decision>;
+  /** Answer of the gRPC health service, so that Envoy stops choosing an authorizer that has no table. */
+  readonly ready: () => boolean;
+  readonly onError?: (error: unknown) => void;
+}
+
+export interface Transport {
+  /** Resolves with the bound address once Checks can arrive. @throws when the address is taken. */
+  listen(): Promise<TransportAddress>;
+  /** Health says NOT_SERVING, calls in flight finish, then it closes; `deadlineMs` ends the wait. */
+  drain(deadlineMs: number): Promise<void>;
+  /** Ends calls in flight. */
+  close(): void;
+}
