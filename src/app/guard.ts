@@ -1,6 +1,6 @@
 /** What the guards in front of verification say about a request, for `countersign verify`. */
-import { guardHeaders } from '../authz/header-guard.js';
-import { isCanonicalPath } from '../authz/path-guard.js';
+import { guardHeaders } from '../authz/guard/headers.js';
+import { isCanonicalPath } from '../authz/guard/path.js';
 import type { DenyReason } from '../lib/reason.js';
 import type { WireRequest } from '../signature/dialect.js';
 

@@ -59,7 +59,7 @@ export function holdsSecondCredential(authorization: string): boolean {
 }
 
 /** The first thing wrong with the header list of a request. */
-export function guardHeaders(request: CheckRequest): Refused | undefined {
+export function guardHeaders(request: Pick<CheckRequest, 'headers' | 'authority'>): Refused | undefined {
   const seen = new Set<string>();
   let authorizations = 0;
   for (const [name, value] of request.headers) {
