@@ -8,15 +8,6 @@ import type { WireRequest } from '../signature/dialect.js';
 export function guardRequest(request: WireRequest): DenyReason | undefined {
   const end = request.target.indexOf('?');
   if (!isCanonicalPath(end < 0 ? request.target : request.target.slice(0, end))) return 'non_canonical_path';
-  return guardHeaders({
-    ...request,
-    authority: request.headers.find(([name]) => name === 'host')?.[1] ?? '',
-    protocol: 'HTTP/1.1',
-    sourceAddress: '',
-    route: '',
-    partialBody: false,
-    rawHeaders: true,
-    requestId: '',
-    streamToken: '',
-  })?.refused;
+  const authority = request.headers.find(([name]) => name === 'host')?.[1] ?? '';
+  return guardHeaders({ headers: request.headers, authority })?.refused;
 }
