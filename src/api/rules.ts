@@ -71,7 +71,11 @@ export const RULE_TWINS: ReadonlyMap<string, RuleTwin> = new Map<string, RuleTwi
   // SignatureKey
   key('self.usage == oldSelf.usage', (self, old) => self.usage === old.usage),
   key('self.type == oldSelf.type', (self, old) => self.type === old.type),
-  ...(['identity', 'keyID', 'pairID'] as const).map((field) =>
+  key(
+    '!has(self.identity) || !has(oldSelf.identity) || self.identity == oldSelf.identity',
+    (self, old) => !self.identity || !old.identity || self.identity === old.identity,
+  ),
+  ...(['keyID', 'pairID'] as const).map((field) =>
     key(
       `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
       (self, old) => self[field] === old[field],

@@ -140,6 +140,7 @@ const TYPE_WORDS = {
 } as const;
 
 function wrongType(wanted: Schema['type'], value: unknown): string {
+  if (wanted === 'integer' && typeof value === 'number') return 'must be a whole number, not a number with a fraction';
   const found = value === null ? 'empty' : Array.isArray(value) ? 'a list' : FOUND_WORDS[typeof value];
   const hint = wanted === 'string' && (typeof value === 'number' || typeof value === 'boolean') ? ': quote it' : '';
   return `must be ${TYPE_WORDS[wanted]}, not ${found}${hint}`;
