@@ -1,0 +1,98 @@
+/** The ways a Huawei client may have canonicalised, in a fixed order. Spec: huawei.md §4 step 7, §5. */
+import type { Candidate, Credential, VerificationOptions, WireRequest } from '../dialect.js';
+import { UNSIGNED_PAYLOAD } from '../options.js';
+import { refusalsOf } from '../refusal.js';
+import {
+  EMPTY_SHA256,
+  hasMalformedEscape,
+  hasNonAscii,
+  headerValue,
+  sha256HexOfText,
+  splitTarget,
+  trimBlanks,
+} from '../wire.js';
+import type { CanonicalParts } from './canonical.js';
+import {
+  canonicalParameters,
+  canonicalPath,
+  canonicalRequest,
+  headerLines,
+  icuOrder,
+  readParameters,
+} from './canonical.js';
+import { DATE_HEADER, SCHEME } from './credential.js';
+import { payloadOf } from './payload.js';
+
+const refuse = refusalsOf('Huawei');
+
+/** `SDK-HMAC-SHA256` LF date LF hash of the canonical request; the AES profile has another first line. */
+export const stringToSign = (scheme: string, date: string, canonical: string): string =>
+  `${scheme}\n${date}\n${sha256HexOfText(canonical)}`;
+
+/**
+ * Default first, then one switch at a time: at most seven MACs. A switch that changes nothing for this request is
+ * left out; that depends on the request alone, so an unknown key costs what a wrong signature costs.
+ */
+export function* candidatesOf(
+  credential: Credential,
+  request: WireRequest,
+  options: VerificationOptions,
+): Generator<Candidate> {
+  const payload = payloadOf(request, credential.signedHeaders, refuse);
+  const { path, query } = splitTarget(request.target);
+  const date = trimBlanks(headerValue(request, DATE_HEADER) ?? '');
+  const parameters = readParameters(query, true);
+  const parts: CanonicalParts = {
+    method: request.method,
+    path: canonicalPath(path, 'decoded'),
+    query: canonicalParameters(parameters, 'bytes'),
+    headerLines: headerLines(request, credential.signedHeaders),
+    signedHeaders: credential.signedHeaders.join(';'),
+    payloadHash: payload.hash,
+  };
+  const candidate = (profile: string, changed: Partial<CanonicalParts>, refusal = payload.refuse): Candidate => {
+    const canonical = canonicalRequest({ ...parts, ...changed });
+    return {
+      profile,
+      canonicalRequest: canonical,
+      stringToSign: stringToSign(SCHEME, date, canonical),
+      bodyCovered: payload.covered,
+      ...(refusal ? { refuse: refusal } : {}),
+    };
+  };
+
+  if (options.compatibility === 'Strict') {
+    const malformed = hasMalformedEscape(request.target);
+    // A literal `%zz` and `%25zz` sign alike.
+    yield candidate(
+      'default',
+      {},
+      malformed ? refuse('uncovered_query', 'the target has a malformed escape') : payload.refuse,
+    );
+    return;
+  }
+  yield candidate('default', {});
+
+  const rawPath = canonicalPath(path, 'raw');
+  if (rawPath !== parts.path) yield candidate('raw-path', { path: rawPath });
+
+  if (options.compatibility === 'Lenient' && query.includes('+')) {
+    yield candidate('plus-literal', { query: canonicalParameters(readParameters(query, false), 'bytes') });
+  }
+
+  // Orders can differ only where a parameter has a byte that is not unreserved ASCII: then its encoded form has a `%`.
+  if (parameters.size > 0 && parts.query.includes('%')) {
+    const texts = [...parameters].flat(2);
+    const utf16 = texts.some(hasNonAscii) ? canonicalParameters(parameters, 'utf16') : parts.query;
+    if (utf16 !== parts.query) yield candidate('order-utf16', { query: utf16 });
+    const encoded = canonicalParameters(parameters, 'encoded');
+    if (encoded !== parts.query) yield candidate('order-encoded', { query: encoded });
+  }
+
+  const icuLines = headerLines(request, icuOrder(credential.signedHeaders));
+  if (icuLines !== parts.headerLines) yield candidate('header-order-icu', { headerLines: icuLines });
+
+  // The Python SDK declares UNSIGNED-PAYLOAD and signs the hash of nothing; only a body known to be empty qualifies.
+  if (payload.hash === UNSIGNED_PAYLOAD && payload.covered)
+    yield candidate('empty-body-hash', { payloadHash: EMPTY_SHA256 });
+}

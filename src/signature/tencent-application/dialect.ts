@@ -1,0 +1,217 @@
+import { createHmac } from 'node:crypto';
+import type {
+  Candidate,
+  Credential,
+  Dialect,
+  Refusal,
+  VerificationContext,
+  VerificationOptions,
+  WireRequest,
+} from '../dialect.js';
+import { refusalsOf } from '../refusal.js';
+import { bodyCoverage, contentMd5, digestHeaders, sha256Digest } from '../tencent/body-digest.js';
+import { formatCredential, hasScheme, parseCredential, readDate, signingLines } from '../tencent/credential.js';
+import { vendorReplyOf } from '../tencent/reply.js';
+import {
+  formatImfDate,
+  hasNonAscii,
+  headerValue,
+  percentDecode,
+  percentEncode,
+  queryPieces,
+  splitTarget,
+  trimBlanks,
+} from '../wire.js';
+import type { Merge, ParameterSource, Reading } from './parameters.js';
+import { isAmbiguous, pathAndParameters, pathWithoutEnvironment } from './parameters.js';
+
+const refuse = refusalsOf('TencentApplication');
+
+const FORM = 'application/x-www-form-urlencoded';
+const isForm = (contentType: string): boolean => trimBlanks(contentType.split(';', 1)[0]!).toLowerCase() === FORM;
+
+/** A form of any size is split, sorted and joined before a key is believed: bound the pieces, not only the bytes. */
+const MAX_FORM_PARAMETERS = 8192;
+
+const AMPERSAND = 0x26;
+const NO_BYTES = new Uint8Array();
+
+function countPieces(bytes: Uint8Array): number {
+  let count = 1;
+  for (let at = bytes.indexOf(AMPERSAND); at >= 0; at = bytes.indexOf(AMPERSAND, at + 1)) count++;
+  return count;
+}
+
+const latin1 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+
+const READINGS: readonly Reading[] = ['decoded', 'raw'];
+const MERGES: readonly Merge[] = ['merged', 'query-then-form'];
+
+/** Names what deviates from the documented text, `default` when nothing does. */
+function profileOf(reading: Reading, merge: Merge, md5: 'header' | 'computed'): string {
+  const deviations = [
+    ...(reading === 'raw' ? ['raw'] : []),
+    ...(merge === 'query-then-form' ? ['query-then-form'] : []),
+    ...(md5 === 'computed' ? ['md5-computed'] : []),
+  ];
+  return deviations.join('+') || 'default';
+}
+
+const received = (request: WireRequest, name: string): string => trimBlanks(headerValue(request, name) ?? '');
+
+/** The two spellings of the Content-MD5 field: as sent, and (where it differs) as the Go and Python demos sign it unsent. */
+interface Md5Field {
+  readonly kind: 'header' | 'computed';
+  readonly value: string;
+  readonly bodyCovered: boolean;
+}
+
+function md5Fields(request: WireRequest, form: boolean, strict: boolean, digestCovers: boolean): readonly Md5Field[] {
+  const { body } = request;
+  const sent = received(request, 'content-md5');
+  const otherwise = digestCovers || form || body?.length === 0;
+  const header: Md5Field = { kind: 'header', value: sent, bodyCovered: sent !== '' || otherwise };
+  if (strict) return [header];
+  const value = form || body === undefined || body.length === 0 ? '' : contentMd5(body);
+  return value === sent ? [header] : [header, { kind: 'computed', value, bodyCovered: value !== '' || otherwise }];
+}
+
+/**
+ * Decoded or raw × one sort or query then form × Content-MD5 as sent or computed: at most eight, repeats left out.
+ * Strict tries the documented text alone. Spec: tencent.md §3, §4.
+ */
+function* candidatesOf(
+  credential: Credential,
+  request: WireRequest,
+  options: VerificationOptions,
+  context: VerificationContext,
+): Generator<Candidate> {
+  const strict = options.compatibility === 'Strict';
+  const contentType = received(request, 'content-type');
+  const form = isForm(contentType);
+  const { path, query } = splitTarget(request.target);
+  const source: ParameterSource = {
+    path: pathWithoutEnvironment(path, context.environmentPath),
+    query,
+    form: form ? latin1(request.body ?? NO_BYTES) : undefined,
+  };
+  const declared = digestHeaders(credential.signedHeaders);
+  // Content-MD5 is a field of its own: sent is signed, listed or not.
+  if (received(request, 'content-md5') !== '' && !declared.includes('content-md5')) declared.push('content-md5');
+  const coverage = bodyCoverage('TencentApplication', request, declared);
+  const refusal = coverage.refuse ?? refusalOf(request, source, strict);
+  const start = [
+    ...signingLines(request, credential.signedHeaders),
+    request.method,
+    received(request, 'accept'),
+    contentType,
+  ].join('\n');
+  const md5s = md5Fields(request, form, strict, coverage.covered && declared.includes('digest'));
+
+  const seen = new Set<string>();
+  for (const reading of strict ? READINGS.slice(0, 1) : READINGS) {
+    for (const merge of strict ? MERGES.slice(0, 1) : MERGES) {
+      const parameters = pathAndParameters(source, reading, merge);
+      for (const md5 of md5s) {
+        const stringToSign = `${start}\n${md5.value}\n${parameters}`;
+        if (seen.has(stringToSign)) continue;
+        seen.add(stringToSign);
+        yield {
+          profile: profileOf(reading, merge, md5.kind),
+          stringToSign,
+          bodyCovered: md5.bodyCovered,
+          ...(refusal ? { refuse: refusal } : {}),
+        };
+      }
+    }
+  }
+}
+
+/** What is refused although it is signed: a form that was not buffered, a text with two readings. */
+function refusalOf(request: WireRequest, source: ParameterSource, strict: boolean): Refusal | undefined {
+  if (source.form !== undefined && request.body === undefined) {
+    return refuse('body_unavailable', 'the signature covers a form that a streamed route does not buffer');
+  }
+  if (strict && isAmbiguous(source)) {
+    return refuse(
+      'uncovered_query',
+      'decoded, a name or value holds &, =, # or a line feed: the text has a second reading',
+    );
+  }
+  return undefined;
+}
+
+/** The one form in which decoded and raw readings agree as far as they can: sorted, escaped, spaces as %20. */
+function canonicalQuery(query: string): string {
+  const pieces = queryPieces(query).map(
+    ({ name, value = '' }) => [percentDecode(name, true), percentDecode(value, true)] as const,
+  );
+  pieces.sort(([a, x], [b, y]) => (a < b ? -1 : a > b ? 1 : x < y ? -1 : x > y ? 1 : 0));
+  return pieces
+    .filter(([name, value]) => name !== '' || value !== '')
+    .map(([name, value]) => (value === '' ? percentEncode(name) : `${percentEncode(name)}=${percentEncode(value)}`))
+    .join('&');
+}
+
+/** Tencent Cloud API Gateway, application: covers method, parameters, path and a JSON body's MD5. Spec: tencent.md §3. */
+export const tencentApplication: Dialect & { readonly name: 'TencentApplication' } = {
+  name: 'TencentApplication',
+  detect: hasScheme,
+  parse(authorization, request, options) {
+    const parsed = parseCredential('TencentApplication', authorization, request, options, (names) =>
+      names.includes('x-date')
+        ? readDate('TencentApplication', request, 'x-date')
+        : refuse('missing_date', 'x-date is not signed', 'x-date'),
+    );
+    if (!parsed.ok) return parsed;
+    const { signedHeaders } = parsed.value;
+    if (options.compatibility === 'Strict' && signedHeaders.some((name, i) => i > 0 && signedHeaders[i - 1]! > name)) {
+      return refuse('malformed_credential', 'headers is not sorted');
+    }
+    if (isForm(received(request, 'content-type')) && countPieces(request.body ?? NO_BYTES) > MAX_FORM_PARAMETERS) {
+      return refuse('malformed_credential', `a signed form has at most ${MAX_FORM_PARAMETERS} parameters`);
+    }
+    return parsed;
+  },
+  candidates: candidatesOf,
+  macKey: (_credential, secret) => secret,
+  sign(request, key, context) {
+    const { body, contentType = '' } = request;
+    const form = isForm(contentType);
+    const md5 = body === undefined || body.length === 0 || form ? '' : contentMd5(body);
+    const own: (readonly [string, string])[] = [
+      ...(body === undefined ? [] : [['digest', sha256Digest(body)] as const]),
+      ['source', context.requestId ?? context.nonce],
+      ['x-date', formatImfDate(context.nowMs)],
+    ];
+    const signed = new Map<string, string>([...own, ['host', request.host]]);
+    for (const [name, value] of request.signHeaders) {
+      const text = trimBlanks(value);
+      if (text !== '' && !hasNonAscii(text) && !signed.has(name)) signed.set(name, text);
+    }
+    const names = [...signed.keys()].sort();
+    const { path, query } = splitTarget(request.target);
+    const source = { path, query, form: form && body ? latin1(body) : undefined };
+    const text = [
+      ...names.map((name) => `${name}: ${signed.get(name)}`),
+      request.method,
+      request.accept ?? '',
+      contentType,
+      md5,
+      pathAndParameters(source, 'decoded', 'merged'),
+    ].join('\n');
+    const mac = createHmac('sha256', key.secret.reveal()).update(text, 'latin1').digest('base64');
+    return [
+      ...own,
+      ...(md5 === '' ? [] : [['content-md5', md5] as const]),
+      ['authorization', formatCredential(key.keyId, 'hmac-sha256', names, mac)],
+    ];
+  },
+  canonicalQuery,
+  // Fields of the signing string: a second one would reach the backend unsigned.
+  singleHeaders: ['x-date', 'host', 'accept', 'content-type', 'content-md5', 'digest'],
+  strictSignedHeaders: ['host', 'x-date'],
+  credentialHeaders: ['authorization', 'x-date'],
+  vendorReply: vendorReplyOf('TencentApplication'),
+};
