@@ -7,7 +7,7 @@ import { ADMIT_SCRIPT } from '../../src/ratelimit/redis/script.js';
 import { createRedisStore, type RedisStoreOptions } from '../../src/ratelimit/redis/store.js';
 import type { CounterStore } from '../../src/ratelimit/store.js';
 import { eventually } from '../support/eventually.js';
-import { randomCase, rateOracle, seededRandom } from '../support/rate-oracle.js';
+import { type OracleRate, randomCase, rateOracle, seededRandom } from '../support/rate-oracle.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 import { admission, quota, rate, unique } from './store-suite.js';
 
@@ -44,9 +44,9 @@ const full = () =>
 
 async function scriptCalls(): Promise<Record<string, number>> {
   const text = String(await redis.command('INFO', 'commandstats'));
-  return Object.fromEntries(
-    [...text.matchAll(/cmdstat_(\w+):calls=(\d+)/g)].map(([, name, calls]) => [name, Number(calls)]),
-  );
+  const calls: Record<string, number> = {};
+  for (const [, name = '', count] of text.matchAll(/cmdstat_(\w+):calls=(\d+)/g)) calls[name] = Number(count);
+  return calls;
 }
 
 describe('round trips', () => {
@@ -144,6 +144,14 @@ describe('the script', () => {
     return (await redis.command('EVAL', timed, '1', key, ...args.map(String))) as number[];
   };
 
+  /** A debt in the parts that the oracle counts. */
+  const inParts = (chosen: OracleRate, tokens: number, ticks: number): bigint => {
+    const { ticksPerToken } = rateTerms(chosen);
+    return (
+      (BigInt(tokens) * BigInt(ticksPerToken) + BigInt(ticks)) * BigInt((chosen.intervalMs * 1000) / ticksPerToken)
+    );
+  };
+
   test('agrees with exact fractions on rates of every size', async () => {
     expect(timed).not.toBe(ADMIT_SCRIPT);
     const random = seededRandom(7);
@@ -154,17 +162,31 @@ describe('the script', () => {
       for (const at of arrivalsMicros) {
         const [outcome, , tokens = NaN, ticks = NaN] = await run(key, rateTerms(chosen), at);
         const admitted = oracle.admit(at);
-        const remaining = chosen.burst - tokens - (ticks > 0 ? 1 : 0);
-        expect({ chosen, at, admitted: outcome === 0, remaining }).toEqual({
-          chosen,
-          at,
-          admitted,
-          remaining: oracle.remaining(),
-        });
+        const debt = inParts(chosen, tokens, ticks);
+        expect({ chosen, at, admitted: outcome === 0, debt }).toEqual({ chosen, at, admitted, debt: oracle.debt() });
         await redis.command('PERSIST', key); // chosen time runs ahead of the server's
       }
-      await redis.command('DEL', key);
     }
+  });
+
+  test('pays back large debts exactly where time times rate passes 2^53', async () => {
+    const random = seededRandom(11);
+    let beyond = 0;
+    for (let round = 0; round < 300; round++) {
+      const requests = Math.ceil(2 ** (20 + 30 * random()));
+      const chosen = { requests, intervalMs: Math.ceil(2 ** (20 + 8 * random())), burst: 2 ** 53 };
+      const owed = { tokens: Math.ceil(requests * random()), atMicros: 1_700_000_000_000_000 };
+      const at = owed.atMicros + Math.floor(((owed.tokens * chosen.intervalMs * 1000) / requests) * random());
+      const { ticksPerToken, restTicks } = rateTerms(chosen);
+      if (((at - owed.atMicros) % ticksPerToken) * restTicks > 2 ** 53) beyond++;
+      const oracle = rateOracle(chosen, owed);
+      const key = unique();
+      await redis.command('SET', key, `${owed.tokens} 0 ${ticksPerToken} ${owed.atMicros}`);
+      const [outcome, , tokens = NaN, ticks = NaN] = await run(key, rateTerms(chosen), at);
+      const expected = { outcome: 0, admitted: oracle.admit(at), debt: oracle.debt() };
+      expect({ outcome, admitted: true, debt: inParts(chosen, tokens, ticks) }).toEqual(expected);
+    }
+    expect(beyond).toBeGreaterThan(150);
   });
 
   test('drains again at once after the clock was set back', async () => {

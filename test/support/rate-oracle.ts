@@ -10,14 +10,16 @@ export interface RateOracle {
   admit(atMicros: number): boolean;
   /** Whole tokens left. */
   remaining(): number;
+  /** What is missing, in parts of which `intervalMs * 1000` make a token. */
+  debt(): bigint;
 }
 
 /** A bucket that lacks `debt / interval` tokens and gets `requests` of these parts back per microsecond. */
-export function rateOracle({ requests, intervalMs, burst }: OracleRate): RateOracle {
+export function rateOracle({ requests, intervalMs, burst }: OracleRate, owed = { tokens: 0, atMicros: 0 }): RateOracle {
   const interval = BigInt(intervalMs) * 1000n;
   const full = BigInt(burst) * interval;
-  let debt = 0n;
-  let lastMicros = 0n;
+  let debt = BigInt(owed.tokens) * interval;
+  let lastMicros = BigInt(owed.atMicros);
   return {
     admit(atMicros) {
       debt -= (BigInt(atMicros) - lastMicros) * BigInt(requests);
@@ -28,6 +30,7 @@ export function rateOracle({ requests, intervalMs, burst }: OracleRate): RateOra
       return true;
     },
     remaining: () => Number((full - debt) / interval),
+    debt: () => debt,
   };
 }
 

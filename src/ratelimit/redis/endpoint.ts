@@ -72,7 +72,9 @@ export async function openSingle(
   onLost: (error: Error) => void,
 ): Promise<RedisLink> {
   const url = parseRedisUrl(endpoint.url);
-  const { username, password } = endpoint.credentials ? await endpoint.credentials() : url;
+  const { username, password } = endpoint.credentials
+    ? await withDeadline(endpoint.credentials(), timeoutMs, 'reading the credentials of Redis')
+    : url;
   const common = { host: url.host, port: url.port, connectTimeout: timeoutMs, reconnectStrategy: false as const };
   const client = createClient({
     socket: url.tls || endpoint.tls ? { ...common, tls: true, servername: url.host, ...endpoint.tls } : common,
@@ -95,11 +97,13 @@ export async function openSingle(
     state = 'ended';
     client.destroy();
   };
+  const connecting = client.connect();
   try {
-    await withDeadline(client.connect(), timeoutMs, 'connecting to Redis');
+    await withDeadline(connecting, timeoutMs, 'connecting to Redis');
     state = 'open';
   } catch (error) {
     destroy();
+    connecting.then(destroy, () => undefined); // a socket that connects after all must not stay
     throw error;
   }
   return { send: (command) => client.sendCommand(command), destroy };
