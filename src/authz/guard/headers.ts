@@ -29,31 +29,37 @@ function poses(name: string): boolean {
   return dashed.startsWith(OWN_HEADER_PREFIX) || SINGLE.has(dashed) || dashed === 'authorization';
 }
 
-const isTokenCharacter = (code: number): boolean =>
-  (code >= 0x30 && code <= 0x39) || // digits
-  (code >= 0x41 && code <= 0x5a) ||
-  (code >= 0x61 && code <= 0x7a) ||
-  "!#$%&'*+-.^_`|~".includes(String.fromCharCode(code));
+const COMMA = 0x2c;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const EQUALS = 0x3d;
+const isBlank = (code: number): boolean => code === 0x20 || code === 0x09;
+
+/** RFC 9110 token characters. */
+const TOKEN = new Uint8Array(256);
+for (const character of "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+  TOKEN[character.charCodeAt(0)] = 1;
 
 /** The list element from `start` reads `token SP …`: a scheme word, where a parameter would read `name=value`. */
 function startsCredential(value: string, start: number): boolean {
   let i = start;
-  while (value[i] === ' ' || value[i] === '\t') i++;
+  while (isBlank(value.charCodeAt(i))) i++;
   const wordStart = i;
-  while (i < value.length && isTokenCharacter(value.charCodeAt(i))) i++;
-  if (i === wordStart || (value[i] !== ' ' && value[i] !== '\t')) return false;
-  while (value[i] === ' ' || value[i] === '\t') i++;
-  return i < value.length && value[i] !== '=' && value[i] !== ',';
+  while (TOKEN[value.charCodeAt(i)] === 1) i++;
+  if (i === wordStart || !isBlank(value.charCodeAt(i))) return false;
+  while (isBlank(value.charCodeAt(i))) i++;
+  const next = value.charCodeAt(i);
+  return i < value.length && next !== EQUALS && next !== COMMA;
 }
 
 /** True when the field value holds a second credential after a comma. Linear; commas inside quotes do not count. */
 export function holdsSecondCredential(authorization: string): boolean {
   let quoted = false;
   for (let i = 0; i < authorization.length; i++) {
-    const character = authorization[i];
-    if (character === '"') quoted = !quoted;
-    else if (character === '\\' && quoted) i++;
-    else if (character === ',' && !quoted && startsCredential(authorization, i + 1)) return true;
+    const code = authorization.charCodeAt(i);
+    if (code === QUOTE) quoted = !quoted;
+    else if (code === BACKSLASH && quoted) i++;
+    else if (code === COMMA && !quoted && startsCredential(authorization, i + 1)) return true;
   }
   return false;
 }
