@@ -63,6 +63,7 @@ export const REASONS = {
 
   // References
   SecretNotFound: 'The Secret does not exist.',
+  SecretNotReady: 'The Secret of a generated key has not been written yet.',
   InvalidSecret: 'The Secret is not of our type, lacks a datum, or its data do not fit the key.',
   ServiceNotFound: 'The Service does not exist, lacks the port, or has no address in file mode.',
   KeyNotFound: 'No such key, or it does not admit this namespace: the answer is the same for both.',

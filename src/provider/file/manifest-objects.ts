@@ -1,0 +1,93 @@
+/** From the documents of a file to checked resources, each with its place. Every refusal is a problem with a path. */
+import { checkMetadata } from '../../api/metadata.js';
+import type { ObjectReference, Problem } from '../../api/problem.js';
+import { checkObject } from '../../api/schema.js';
+import { API_GROUP, API_VERSION, KINDS, type Kind } from '../../api/types.js';
+import { CORE_KINDS, type CoreKind, isRecord, parseCoreResource } from '../../resources/core-resources.js';
+import type { AnyResource } from '../../resources/resource-set.js';
+import type { ManifestDocument } from './manifest.js';
+
+/** One object as it stands in a document. */
+export interface ManifestObject {
+  readonly document: ManifestDocument;
+  /** Path of the object in the document: empty, or `items[3]` of a List. */
+  readonly root: string;
+  readonly reference: ObjectReference;
+  readonly problems: readonly Problem[];
+  /** Absent when a problem refuses the object. */
+  readonly resource: AnyResource | undefined;
+}
+
+interface CheckedValue {
+  readonly reference: ObjectReference;
+  readonly problems: readonly Problem[];
+  readonly resource: AnyResource | undefined;
+}
+
+// A document whose text did not change keeps its value by identity (parseManifest), and thereby its resources.
+const checked = new WeakMap<object, CheckedValue>();
+
+/** The objects of a document: none in an empty one, several in a List. */
+export function readObjects(document: ManifestDocument): ManifestObject[] {
+  if (document.value === null || document.value === undefined) return [];
+  return unpack(document.value, '').map(({ value, root }) => ({ document, root, ...check(value) }));
+}
+
+/** kubectl prints lists; a List inside a List is none that it prints. */
+function unpack(value: unknown, root: string): { value: unknown; root: string }[] {
+  if (!isRecord(value) || root !== '' || value['apiVersion'] !== 'v1' || value['kind'] !== 'List' || !Array.isArray(value['items']))
+    return [{ value, root }];
+  return value['items'].flatMap((item, i) => unpack(item, `items[${i}]`));
+}
+
+function check(value: unknown): CheckedValue {
+  if (!isRecord(value)) return { reference: referenceTo(value), problems: checkObject(value).problems, resource: undefined };
+  let result = checked.get(value);
+  if (!result) {
+    result = checkRecord(value);
+    checked.set(value, result);
+  }
+  return result;
+}
+
+function checkRecord(value: Readonly<Record<string, unknown>>): CheckedValue {
+  const { apiVersion, kind } = value;
+  const reference = referenceTo(value);
+  const refuse = (path: string, message: string): CheckedValue => ({
+    reference,
+    problems: [{ severity: 'error', object: reference, path, reason: 'UnknownKind', message }],
+    resource: undefined,
+  });
+  if (apiVersion === 'v1') {
+    const core = CORE_KINDS.find((known) => known === kind);
+    return core ? checkCore(core, value, reference) : refuse('kind', `of v1 only ${CORE_KINDS.join(', ')} and List are read here`);
+  }
+  const ours = (KINDS as readonly unknown[]).includes(kind);
+  if (!ours && apiVersion !== API_VERSION && !(typeof apiVersion === 'string' && apiVersion.startsWith(`${API_GROUP}/`)))
+    return refuse('apiVersion', `only ${API_VERSION} and v1 are read here`);
+  const { object, problems } = checkObject(value);
+  return { reference: object ? referenceTo(object) : reference, problems, resource: object };
+}
+
+function checkCore(kind: CoreKind, value: Readonly<Record<string, unknown>>, reference: ObjectReference): CheckedValue {
+  const problems: Problem[] = [];
+  const report = (path: string, reason: Problem['reason'], message: string): void =>
+    void problems.push({ severity: 'error', object: reference, path, reason, message });
+  const metadata = checkMetadata(value['metadata'], report);
+  if (!metadata || problems.length > 0) return { reference, problems, resource: undefined };
+  const parsed = parseCoreResource(kind, metadata, value);
+  if (parsed.ok) return { reference, problems, resource: parsed.resource };
+  for (const { path, message } of parsed.faults) report(path, 'InvalidValue', message);
+  return { reference, problems, resource: undefined };
+}
+
+/** Best effort: what the text says of itself, also when that is not valid. */
+function referenceTo(value: unknown): ObjectReference {
+  const { kind, metadata } = isRecord(value) ? value : {};
+  const { namespace, name } = isRecord(metadata) ? metadata : {};
+  const text = (part: unknown, otherwise: string): string => (typeof part === 'string' ? part : otherwise);
+  return { kind: text(kind, ''), namespace: kind === 'Namespace' ? '' : text(namespace, 'default'), name: text(name, '') };
+}
+
+/** The kinds of ours; others have no transition rules. */
+export const isOurs = (resource: AnyResource): resource is Extract<AnyResource, { kind: Kind }> => (KINDS as readonly string[]).includes(resource.kind);

@@ -1,0 +1,29 @@
+/** Where resources come from. A provider keeps the identity of unchanged objects and never lets one bad object stop others. */
+import type { ObjectReference, Problem } from '../api/problem.js';
+import type { ResourceSet } from '../resources/resource-set.js';
+
+/** A place in a file, 1-based. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** What is wrong with the input itself, before translation. */
+export interface InputProblem extends Problem {
+  /** Present where the source is a file. */
+  readonly place?: Place;
+}
+
+export interface Publication {
+  readonly resources: ResourceSet;
+  readonly problems: readonly InputProblem[];
+}
+
+export interface Provider {
+  /** Publishes what there is, then every change. Resolves after the first publication; `publish` is never called after `close`. */
+  start(publish: (publication: Publication) => void): Promise<void>;
+  close(): Promise<void>;
+  /** Where a field of an object is written; the nearest parent that is written down, or `undefined` for an unknown object. */
+  locate(object: ObjectReference, path: string): Place | undefined;
+}

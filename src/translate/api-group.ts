@@ -1,0 +1,343 @@
+/**
+ * ApiGroup → group of the model: environments × APIs with overrides merged and backends resolved. What cannot
+ * be served is refused one by one (a hostname, an environment, an API), so that a mistake costs only its own unit.
+ */
+import type { ConditionState } from '../api/conditions.js';
+import type { ApiGroup, ApiGroupApi, ApiGroupEnvironment } from '../api/types.js';
+import { durationMs } from '../api/units.js';
+import { stableHash } from '../lib/stable-hash.js';
+import type { Api, Backend, Cors, Environment, EnvironmentMatch, Group, ResourceKey, Route } from '../model/model.js';
+import { keyOf } from '../resources/resource-set.js';
+import type { VerificationOptions } from '../signature/dialect.js';
+import { readApi, type ApiSettings, type GroupSettings } from './api.js';
+import { findOverlaps } from './api-conflicts.js';
+import { bindBackendKey } from './backend-signature.js';
+import { type BackendLookup, type BackendSettings, mergeBackend, NO_BACKEND, resolveBackend } from './backend.js';
+import { type HostnameClaim, mayClaimHostname } from './hostname-claims.js';
+import { mergeAccess, mergeVerification } from './settings.js';
+import { claimantOf, type TranslatedKey } from './signature-key.js';
+import { Problems } from './status.js';
+import type { TranslateContext } from './translation.js';
+
+export interface TranslatedGroup {
+  readonly resource: ApiGroup;
+  readonly key: ResourceKey;
+  /** `undefined` when no hostname is left to serve it on. */
+  readonly group: Group | undefined;
+  /** What is served, by environment and name; empty without `group`. */
+  readonly served: ReadonlyMap<string, { readonly environment: Environment; readonly apis: ReadonlyMap<string, Api> }>;
+  /** APIs that sign their backend requests, by Backend key. */
+  readonly apisByBackendKey: ReadonlyMap<ResourceKey, ReadonlySet<string>>;
+  readonly problems: Problems;
+  readonly warnings: readonly ConditionState[];
+  readonly environments: readonly {
+    readonly name: string;
+    readonly state: 'Released' | 'Offline';
+    readonly url: string;
+    readonly apis: number;
+  }[];
+}
+
+/** The hostnames a group asks for: its own, and those of environments that are chosen by hostname. */
+export function hostnameClaimsOf(
+  resource: ApiGroup,
+  { hostnameClaims }: Pick<TranslateContext, 'hostnameClaims'>,
+): HostnameClaim[] {
+  const claimant = claimantOf(resource);
+  const chosen = resource.spec.environments.flatMap(({ match }) => (match?.type === 'Hostname' ? [match.value] : []));
+  const hostnames = new Set([...resource.spec.hostnames, ...chosen].map((hostname) => hostname.toLowerCase()));
+  return [...hostnames]
+    .filter((hostname) => mayClaimHostname(hostnameClaims, claimant.namespace, hostname))
+    .map((hostname) => ({ claimant, hostname, basePath: resource.spec.basePath }));
+}
+
+export interface GroupInputs {
+  readonly context: TranslateContext;
+  readonly lookup: BackendLookup;
+  readonly keys: ReadonlyMap<ResourceKey, TranslatedKey>;
+  /** Hostname → `namespace/name` of the group that serves it instead. */
+  readonly lostHostnames: ReadonlyMap<string, ResourceKey>;
+}
+
+export function translateGroup(resource: ApiGroup, inputs: GroupInputs): TranslatedGroup {
+  const { spec, metadata } = resource;
+  const problems = new Problems(resource);
+  const key = keyOf(resource);
+  const serves = (hostname: string, path: string): boolean =>
+    servesHostname(resource, hostname, path, inputs, problems);
+  const hostnames = [...new Set(spec.hostnames.map((name) => name.toLowerCase()))].filter((name) =>
+    serves(name, `spec.hostnames[${spec.hostnames.findIndex((written) => written.toLowerCase() === name)}]`),
+  );
+
+  const access = mergeAccess(spec.access);
+  // Without an override of its own an API cannot contradict the group, and the schema checks the group itself.
+  const settings: GroupSettings | undefined =
+    'access' in access
+      ? { spec, access: access.access, verification: mergeVerification(spec.verification) }
+      : undefined;
+  const apis = settings ? readApis(resource, settings, problems) : [];
+
+  const builder = new EnvironmentBuilder(resource, inputs, problems);
+  const environments: Environment[] = [];
+  for (const [i, environment] of spec.environments.entries()) {
+    const path = `spec.environments[${i}]`;
+    if (environment.match?.type === 'Hostname' && !serves(environment.match.value, `${path}.match.value`)) continue;
+    if (settings) environments.push(builder.build(environment, path, apis, settings));
+  }
+  const group: Group | undefined =
+    hostnames.length > 0 && environments.length > 0
+      ? {
+          key,
+          namespace: metadata.namespace,
+          name: metadata.name,
+          hostnames,
+          basePath: spec.basePath,
+          errors: spec.errors,
+          cors: readCors(resource),
+          environments,
+        }
+      : undefined;
+  return {
+    resource,
+    key,
+    group,
+    served: new Map(
+      (group?.environments ?? []).map((environment) => [
+        environment.name,
+        { environment, apis: new Map(environment.apis.map((api) => [api.name, api])) },
+      ]),
+    ),
+    apisByBackendKey: builder.apisByBackendKey,
+    problems,
+    warnings: group ? verificationWarnings(environments) : [],
+    environments: environments.map((environment) => ({
+      name: environment.name,
+      state: environment.state,
+      url: environmentUrl(environment, hostnames[0] ?? '', spec.basePath, inputs.context),
+      apis: group ? environment.apis.length : 0,
+    })),
+  };
+}
+
+function servesHostname(
+  resource: ApiGroup,
+  hostname: string,
+  path: string,
+  { context, lostHostnames }: GroupInputs,
+  problems: Problems,
+): boolean {
+  const { namespace } = resource.metadata;
+  if (!mayClaimHostname(context.hostnameClaims, namespace, hostname)) {
+    problems.error('HostnameNotPermitted', path, `--hostnames does not let namespace ${namespace} claim ${hostname}`);
+    return false;
+  }
+  const winner = lostHostnames.get(hostname.toLowerCase());
+  if (winner === undefined) return true;
+  problems.error(
+    'Conflicted',
+    path,
+    `ApiGroup ${winner} serves ${hostname} with a base path that is equal to or nested with ${resource.spec.basePath}`,
+  );
+  return false;
+}
+
+/** APIs that stand; one that is refused is left out and refuses no other. */
+function readApis(resource: ApiGroup, settings: GroupSettings, problems: Problems): ApiSettings[] {
+  const specs: readonly ApiGroupApi[] = resource.spec.apis ?? [];
+  const read = specs.map((api, i) => readApi(api, `spec.apis[${i}]`, settings, problems));
+  const overlaps = findOverlaps(
+    read.map(
+      (api) =>
+        api && { type: api.spec.match.path.type, value: api.spec.match.path.value, methods: api.spec.match.methods },
+    ),
+  );
+  const environments = new Set(resource.spec.environments.map(({ name }) => name));
+  const standing: ApiSettings[] = [];
+  for (const [i, api] of read.entries()) {
+    if (!api) continue;
+    const earlier = overlaps.get(i);
+    if (earlier !== undefined) {
+      problems.error(
+        'Conflicted',
+        `${api.path}.match`,
+        `covers requests of API ${specs[earlier]?.name ?? ''} (spec.apis[${earlier}]) with equal rank; this API is refused`,
+      );
+      continue;
+    }
+    for (const [j, { name }] of (api.spec.environments ?? []).entries())
+      if (!environments.has(name))
+        problems.unresolved(
+          'EnvironmentNotFound',
+          `${api.path}.environments[${j}].name`,
+          `the group has no environment ${name}`,
+        );
+    standing.push(api);
+  }
+  return standing;
+}
+
+/** Builds the environments of one group; what several of them share is made once. */
+class EnvironmentBuilder {
+  readonly apisByBackendKey = new Map<ResourceKey, Set<string>>();
+  readonly #resource: ApiGroup;
+  readonly #inputs: GroupInputs;
+  readonly #problems: Problems;
+  readonly #backends = new Map<string, Backend | undefined>();
+  readonly #routes = new Map<string, Route>();
+
+  constructor(resource: ApiGroup, inputs: GroupInputs, problems: Problems) {
+    this.#resource = resource;
+    this.#inputs = inputs;
+    this.#problems = problems;
+  }
+
+  build(
+    environment: ApiGroupEnvironment,
+    path: string,
+    apis: readonly ApiSettings[],
+    settings: GroupSettings,
+  ): Environment {
+    const ofGroup = mergeBackend(NO_BACKEND, this.#resource.spec.backend, 'spec.backend');
+    const backend = mergeBackend(ofGroup, environment.backend, `${path}.backend`);
+    return {
+      name: environment.name,
+      state: environment.state,
+      isDefault: environment.default ?? false,
+      match: environmentMatch(environment, this.#resource),
+      apis: apis.flatMap((api) => this.#api(api, environment, path, backend) ?? []),
+      route: this.#route(environment.name, backend, settings.verification),
+      verification: settings.verification,
+    };
+  }
+
+  #api(
+    api: ApiSettings,
+    environment: ApiGroupEnvironment,
+    environmentPath: string,
+    base: BackendSettings,
+  ): Api | undefined {
+    const { spec, path } = api;
+    const backend = mergeBackend(base, spec.backend, `${path}.backend`);
+    if (!backend.target) {
+      this.#problems.error(
+        'BackendMissing',
+        `${path}.backend`,
+        `no backend in environment ${environment.name}: neither API, environment nor group names one`,
+      );
+      return undefined;
+    }
+    const index = (spec.environments ?? []).findIndex(({ name }) => name === environment.name);
+    const override = spec.environments?.[index];
+    const [binding, bindingPath] = override?.backendSignature
+      ? [override.backendSignature, `${path}.environments[${index}].backendSignature`]
+      : [environment.backendSignature, `${environmentPath}.backendSignature`];
+    const backendSignature = bindBackendKey(
+      binding,
+      bindingPath,
+      this.#resource.metadata.namespace,
+      this.#inputs.keys,
+      this.#problems,
+    );
+    if (backendSignature) {
+      const bound = this.apisByBackendKey.get(backendSignature.key) ?? new Set();
+      this.apisByBackendKey.set(backendSignature.key, bound.add(spec.name));
+    }
+    return {
+      name: spec.name,
+      match: { path: spec.match.path, methods: spec.match.methods },
+      state: environment.state === 'Offline' ? 'Offline' : (override?.state ?? 'Released'),
+      access: api.access,
+      verification: api.verification,
+      rewrite: api.rewrite,
+      backendSignature,
+      route: this.#route(environment.name, backend, api.verification),
+    };
+  }
+
+  #route(environment: string, settings: BackendSettings, { body, maxBodyBytes }: VerificationOptions): Route {
+    const content = {
+      group: keyOf(this.#resource),
+      environment,
+      backend: this.#backend(settings),
+      maxBodyBytes: body === 'Streamed' ? undefined : maxBodyBytes,
+      timeoutMs: settings.timeoutMs,
+    };
+    const text = `${environment} ${content.backend?.id ?? ''} ${content.maxBodyBytes ?? ''} ${content.timeoutMs}`;
+    let route = this.#routes.get(text);
+    if (!route) {
+      route = { id: stableHash({ ...content, backend: content.backend?.id }, 24), ...content };
+      this.#routes.set(text, route);
+    }
+    return route;
+  }
+
+  #backend(settings: BackendSettings): Backend | undefined {
+    const text = JSON.stringify(settings);
+    if (!this.#backends.has(text))
+      this.#backends.set(text, resolveBackend(settings, this.#inputs.lookup, this.#problems));
+    return this.#backends.get(text);
+  }
+}
+
+/**
+ * A default environment without `match` is the one Huawei calls RELEASE: chosen by no stage or by that one, so
+ * that any other stage is still unknown (404).
+ */
+function environmentMatch(environment: ApiGroupEnvironment, { spec }: ApiGroup): EnvironmentMatch {
+  if (environment.match) return environment.match;
+  const taken = spec.environments.some(({ match }) => match?.type === 'Header' && match.value === 'RELEASE');
+  return { type: 'Header', value: taken ? environment.name : 'RELEASE' };
+}
+
+function environmentUrl(
+  { match }: Environment,
+  hostname: string,
+  basePath: string,
+  { advertised }: TranslateContext,
+): string {
+  const { scheme, port } = advertised ?? { scheme: 'http' as const, port: undefined };
+  const host = match.type === 'Hostname' ? match.value : hostname;
+  const base = basePath === '/' ? '' : basePath;
+  const segment = match.type === 'PathPrefix' ? `/${match.value}` : '';
+  return `${scheme}://${host}${port === undefined ? '' : `:${port}`}${base}${segment}`;
+}
+
+function readCors({ spec: { cors } }: ApiGroup): Cors | undefined {
+  if (!cors) return undefined;
+  return {
+    allowOrigins: cors.allowOrigins,
+    allowMethods: cors.allowMethods ?? [],
+    allowHeaders: cors.allowHeaders ?? [],
+    exposeHeaders: cors.exposeHeaders ?? [],
+    maxAgeSeconds: cors.maxAge === undefined ? undefined : Math.floor(durationMs(cors.maxAge) / 1000),
+    allowCredentials: cors.allowCredentials,
+  };
+}
+
+/** What a group's owner should know about the schemes that it accepts; design.md §4 `dateOnly`, `replayProtection`. */
+function verificationWarnings(environments: readonly Environment[]): ConditionState[] {
+  const withoutNonce = new Set<string>();
+  let dateUnchecked = false;
+  const signed = new Set(
+    environments.flatMap(({ apis }) =>
+      apis.filter(({ access }) => access.authentication === 'Signature').map(({ verification }) => verification),
+    ),
+  );
+  for (const { dialects, replayProtection, dateOnly } of signed) {
+    if (dateOnly === 'Allow' && dialects.includes('Tencent')) dateUnchecked = true;
+    for (const dialect of dialects)
+      if (replayProtection === 'Disabled' || (replayProtection === 'Nonce' && dialect !== 'JDCloud'))
+        withoutNonce.add(dialect);
+  }
+  const warnings: ConditionState[] = [];
+  if (withoutNonce.size > 0)
+    warnings.push({
+      type: 'ReplayWindowOpen',
+      status: 'True',
+      reason: 'SchemesWithoutNonce',
+      message: [...withoutNonce].sort().join(', '),
+    });
+  if (dateUnchecked)
+    warnings.push({ type: 'DateUnchecked', status: 'True', reason: 'DateOnlyAllowed', message: 'dateOnly is Allow' });
+  return warnings;
+}

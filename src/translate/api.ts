@@ -1,0 +1,71 @@
+/** One API of a group, in one environment: overrides merged, rules checked that the schema cannot. */
+import type { ApiGroupApi, ApiGroupSpec } from '../api/types.js';
+import type { Access, Rewrite } from '../model/model.js';
+import type { VerificationOptions } from '../signature/dialect.js';
+import { isVariable } from './api-conflicts.js';
+import { mergeAccess, mergeVerification } from './settings.js';
+import type { Problems } from './status.js';
+
+/** Settings of an API that are the same in every environment. */
+export interface ApiSettings {
+  readonly spec: ApiGroupApi;
+  readonly path: string;
+  readonly access: Access;
+  readonly verification: VerificationOptions;
+  readonly rewrite: Rewrite | undefined;
+}
+
+/** Settings of a group that an API without overrides shares by identity. */
+export interface GroupSettings {
+  readonly spec: ApiGroupSpec;
+  readonly access: Access;
+  readonly verification: VerificationOptions;
+}
+
+/** `undefined` when the API is refused; the reason is among `problems`. */
+export function readApi(
+  spec: ApiGroupApi,
+  path: string,
+  group: GroupSettings,
+  problems: Problems,
+): ApiSettings | undefined {
+  const merged =
+    spec.access || spec.verification ? mergeAccess(group.spec.access, spec.access) : { access: group.access };
+  if ('contradiction' in merged) {
+    problems.error('Invalid', `${path}.access`, merged.contradiction);
+    return undefined;
+  }
+  const verification = spec.verification
+    ? mergeVerification(group.spec.verification, spec.verification)
+    : group.verification;
+  if (merged.access.authentication === 'Signature' && verification.dialects.length === 0) {
+    problems.error(
+      'RequiredField',
+      `${path}.verification.dialects`,
+      'is required: neither the API nor its group lists a dialect',
+    );
+    return undefined;
+  }
+  const variables = templateVariables(spec.match.path.type === 'Template' ? spec.match.path.value : '');
+  if (new Set(variables).size < variables.length) {
+    problems.error('Duplicate', `${path}.match.path.value`, 'names a variable twice');
+    return undefined;
+  }
+  const unknown = templateVariables(spec.rewrite?.path ?? '').find((name) => !variables.includes(name));
+  if (unknown !== undefined) {
+    problems.error('InvalidValue', `${path}.rewrite.path`, `uses ${unknown}, which match.path does not have`);
+    return undefined;
+  }
+  return { spec, path, access: merged.access, verification, rewrite: readRewrite(spec) };
+}
+
+const templateVariables = (path: string): string[] => path.split('/').filter(isVariable);
+
+function readRewrite({ rewrite }: ApiGroupApi): Rewrite | undefined {
+  if (!rewrite) return undefined;
+  return {
+    path: rewrite.path,
+    method: rewrite.method,
+    setHeaders: (rewrite.setHeaders ?? []).map(({ name, value }) => [name.toLowerCase(), value] as const),
+  };
+}

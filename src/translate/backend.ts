@@ -1,0 +1,228 @@
+/**
+ * Where requests go: merges group, environment and API backends, then resolves Service, CA Secret and host.
+ * A backend that does not resolve is absent from its routes: their requests are answered 503, never sent elsewhere.
+ */
+import { BlockList, isIP } from 'node:net';
+import type { ApiGroupBackend, ApiGroupEnvironmentBackend } from '../api/types.js';
+import { durationMs } from '../api/units.js';
+import { stableHash } from '../lib/stable-hash.js';
+import type { Backend } from '../model/model.js';
+import { resourceKey, type ResourceSet } from '../resources/resource-set.js';
+import type { Problems } from './status.js';
+import type { Endpoint, TranslateContext } from './translation.js';
+
+export const DEFAULT_TIMEOUT_MS = 15_000;
+
+/** A backend after merging, with the path of each part that a problem may be about. */
+export interface BackendSettings {
+  readonly target:
+    | { readonly type: 'Service'; readonly name: string; readonly port: number }
+    | { readonly type: 'URL'; readonly url: string }
+    | undefined;
+  readonly targetPath: string;
+  readonly host: string | undefined;
+  readonly timeoutMs: number;
+  readonly tls: ApiGroupBackend['tls'];
+  readonly tlsPath: string;
+  readonly headers: readonly 'Tencent'[];
+}
+
+export const NO_BACKEND: BackendSettings = {
+  target: undefined,
+  targetPath: 'spec.backend',
+  host: undefined,
+  timeoutMs: DEFAULT_TIMEOUT_MS,
+  tls: undefined,
+  tlsPath: 'spec.backend.tls',
+  headers: [],
+};
+
+/**
+ * Lays an override over a backend, field by field; a `type` replaces the target. TLS settings stay: dropping them
+ * with the target would turn an encrypted hop into a plain one without anybody writing so.
+ */
+export function mergeBackend(
+  base: BackendSettings,
+  override: ApiGroupEnvironmentBackend | undefined,
+  path: string,
+): BackendSettings {
+  if (!override) return base;
+  const { type, service, url, host, timeout, tls, headers } = override;
+  const target =
+    type === 'Service' && service
+      ? { type, ...service }
+      : type === 'URL' && url !== undefined
+        ? { type, url }
+        : undefined;
+  return {
+    target: target ?? base.target,
+    targetPath: target ? `${path}.${target.type === 'Service' ? 'service' : 'url'}` : base.targetPath,
+    host: host ?? base.host,
+    timeoutMs: timeout !== undefined ? durationMs(timeout) : base.timeoutMs,
+    tls: tls ? { ...base.tls, ...tls } : base.tls,
+    tlsPath: tls ? `${path}.tls` : base.tlsPath,
+    headers: headers ?? base.headers,
+  };
+}
+
+/** What a group's backends are looked up in. */
+export interface BackendLookup {
+  readonly namespace: string;
+  readonly resources: Pick<ResourceSet, 'Service' | 'Secret'>;
+  readonly context: Pick<TranslateContext, 'services' | 'clusterDomain' | 'allowedBackendHosts'>;
+}
+
+/** The backend, or `undefined` with the reason among `problems`. */
+export function resolveBackend(
+  settings: BackendSettings,
+  lookup: BackendLookup,
+  problems: Problems,
+): Backend | undefined {
+  const { target } = settings;
+  if (!target) return undefined;
+  const reached =
+    target.type === 'Service'
+      ? reachService(target, settings, lookup, problems)
+      : reachUrl(target.url, settings, lookup, problems);
+  if (!reached) return undefined;
+  const tls = reached.tls ? resolveTls(reached.serverName, settings, lookup, problems) : undefined;
+  if (reached.tls && !tls) return undefined;
+  const host = settings.host ?? (target.type === 'URL' ? 'Backend' : 'Preserve');
+  const content = {
+    endpoints: reached.endpoints,
+    tls,
+    protocol: reached.protocol,
+    host:
+      host === 'Preserve'
+        ? ({ type: 'Preserve' } as const)
+        : ({ type: 'Fixed', value: host === 'Backend' ? reached.authority : host } as const),
+    headers: settings.headers,
+  };
+  return { id: stableHash(content), description: reached.description, ...content };
+}
+
+interface Reached {
+  readonly description: string;
+  readonly endpoints: readonly Endpoint[];
+  readonly protocol: Backend['protocol'];
+  /** Host header for `host: Backend`. */
+  readonly authority: string;
+  readonly serverName: string;
+  readonly tls: boolean;
+}
+
+function reachService(
+  { name, port }: { readonly name: string; readonly port: number },
+  settings: BackendSettings,
+  { namespace, resources, context }: BackendLookup,
+  problems: Problems,
+): Reached | undefined {
+  const key = resourceKey(namespace, name);
+  const service = resources.Service.get(key);
+  const servicePort = service?.spec?.ports?.find((entry) => entry.port === port);
+  const host = `${name}.${namespace}.svc`;
+  let endpoints = context.services.get(`${key}:${port}`);
+  if (!endpoints && service && context.clusterDomain !== undefined) {
+    if (!servicePort) {
+      problems.unresolved('ServiceNotFound', `${settings.targetPath}.port`, `Service ${name} has no port ${port}`);
+      return undefined;
+    }
+    endpoints = [{ host: `${host}.${context.clusterDomain}`, port }];
+  }
+  if (!endpoints) {
+    const message =
+      context.clusterDomain === undefined
+        ? `has no address; give --service ${key}:${port}=HOST:PORT`
+        : 'does not exist in this namespace';
+    problems.unresolved('ServiceNotFound', settings.targetPath, `Service ${name} ${message}`);
+    return undefined;
+  }
+  return {
+    description: `${key}:${port}`,
+    endpoints,
+    protocol: /^(kubernetes\.io\/h2c|h2c|grpc|http2)$/.test(servicePort?.appProtocol ?? '') ? 'HTTP2' : 'HTTP1',
+    authority: port === (settings.tls ? 443 : 80) ? host : `${host}:${port}`,
+    serverName: host,
+    tls: settings.tls !== undefined,
+  };
+}
+
+function reachUrl(
+  text: string,
+  settings: BackendSettings,
+  { context }: BackendLookup,
+  problems: Problems,
+): Reached | undefined {
+  // The URL parser turns every spelling of an IPv4 address (127.1, 2130706433, 0x7f.1) into the plain one.
+  const url = URL.parse(text);
+  if (!url) {
+    problems.error('InvalidValue', settings.targetPath, 'is no URL with a valid host and port');
+    return undefined;
+  }
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const refusal = refuseHost(host, context.allowedBackendHosts);
+  if (refusal) {
+    problems.error('BackendNotPermitted', settings.targetPath, refusal);
+    return undefined;
+  }
+  const tls = url.protocol === 'https:';
+  return {
+    description: url.origin,
+    endpoints: [{ host, port: url.port === '' ? (tls ? 443 : 80) : Number(url.port) }],
+    protocol: 'HTTP1',
+    authority: url.host,
+    serverName: host,
+    tls,
+  };
+}
+
+const forbiddenAddresses = new BlockList();
+forbiddenAddresses.addSubnet('0.0.0.0', 8, 'ipv4');
+forbiddenAddresses.addSubnet('127.0.0.0', 8, 'ipv4');
+forbiddenAddresses.addSubnet('169.254.0.0', 16, 'ipv4');
+forbiddenAddresses.addAddress('::', 'ipv6');
+forbiddenAddresses.addAddress('::1', 'ipv6');
+forbiddenAddresses.addSubnet('fe80::', 10, 'ipv6');
+
+/**
+ * Why a host may not be a backend. Loopback, link-local and unspecified addresses would let a tenant reach the
+ * gateway's own pod or a cloud's metadata service; a pattern does not admit them. Names are judged as text: what
+ * they resolve to is the resolver's and the network policy's matter.
+ */
+function refuseHost(host: string, allowed: TranslateContext['allowedBackendHosts']): string | undefined {
+  if (allowed === 'Any') return undefined;
+  const family = isIP(host);
+  const forbidden =
+    family === 0 ? /(^|\.)localhost$/.test(host) : forbiddenAddresses.check(host, family === 6 ? 'ipv6' : 'ipv4');
+  if (forbidden) return `${host} is a loopback, link-local or unspecified address`;
+  const admitted = allowed.some(
+    (pattern) => pattern === '*' || pattern === host || (pattern.startsWith('*.') && host.endsWith(pattern.slice(1))),
+  );
+  return admitted ? undefined : `--backend-hosts does not admit ${host}`;
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
+
+function resolveTls(
+  serverName: string,
+  settings: BackendSettings,
+  lookup: BackendLookup,
+  problems: Problems,
+): Backend['tls'] {
+  const named = { serverName: settings.tls?.serverName ?? serverName };
+  const reference = settings.tls?.caSecretRef;
+  if (!reference) return { caCertificates: undefined, ...named };
+  const path = `${settings.tlsPath}.caSecretRef`;
+  const secret = lookup.resources.Secret.get(resourceKey(lookup.namespace, reference.name));
+  if (!secret) {
+    problems.unresolved('SecretNotFound', path, `Secret ${reference.name} does not exist in this namespace`);
+    return undefined;
+  }
+  // Certificates alone: a private key beside them in the datum must not travel to Envoy.
+  const certificates = secret.text('ca.crt')?.match(CERTIFICATE);
+  if (!certificates) {
+    problems.unresolved('InvalidSecret', path, `Secret ${reference.name} has no PEM certificate in its datum ca.crt`);
+    return undefined;
+  }
+  return { caCertificates: `${certificates.join('\n')}\n`, ...named };
+}

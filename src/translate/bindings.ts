@@ -1,0 +1,243 @@
+/**
+ * What Authorizations and UsagePlans have in common: keys by reference or id with the owner's consent, and targets.
+ * Nothing here tells an unknown key from one whose owner does not admit the asker: the words depend on the asker's
+ * own text alone.
+ */
+import type { AuthorizationKeysId, AuthorizationKeysRef, AuthorizationTarget } from '../api/types.js';
+import type { ResourceKey, Target } from '../model/model.js';
+import { resourceKey } from '../resources/resource-set.js';
+import type { TranslatedGroup } from './api-group.js';
+import { admitsNamespace, type TranslatedKey } from './signature-key.js';
+import { Problems } from './status.js';
+import type { TargetStatus } from './translation.js';
+
+/** Keys as those who use them find them. */
+export interface KeyDirectory {
+  readonly byKey: ReadonlyMap<ResourceKey, TranslatedKey>;
+  /** Winners of their id only. */
+  readonly byKeyId: ReadonlyMap<string, TranslatedKey>;
+  readonly byPairId: ReadonlyMap<string, TranslatedKey>;
+  /** Caller keys that lost their id. */
+  readonly lost: ReadonlyMap<ResourceKey, TranslatedKey>;
+}
+
+export function createKeyDirectory(
+  byKey: ReadonlyMap<ResourceKey, TranslatedKey>,
+  lost: ReadonlyMap<ResourceKey, TranslatedKey>,
+): KeyDirectory {
+  const byKeyId = new Map<string, TranslatedKey>();
+  const byPairId = new Map<string, TranslatedKey>();
+  for (const key of byKey.values()) {
+    if (!key.caller || lost.has(key.key)) continue;
+    byKeyId.set(key.caller.keyId, key);
+    if (key.pairId !== undefined) byPairId.set(key.pairId, key);
+  }
+  return { byKey, byKeyId, byPairId, lost };
+}
+
+/** A key that somebody named, if it exists, and whether its id was lost: also the memo inputs of the asker. */
+export interface NamedKey {
+  readonly path: string;
+  /** What the asker wrote, for messages. */
+  readonly text: string;
+  readonly byId: boolean;
+  readonly sameNamespace: boolean;
+  readonly key: TranslatedKey | undefined;
+  readonly lost: boolean;
+}
+
+interface KeySelection {
+  readonly refs?: readonly AuthorizationKeysRef[];
+  readonly ids?: readonly AuthorizationKeysId[];
+}
+
+/** Finds what refs and ids name, before anybody asks whether it may be used. */
+export function findKeys(
+  namespace: string,
+  { refs = [], ids = [] }: KeySelection,
+  directory: KeyDirectory,
+): NamedKey[] {
+  const named: NamedKey[] = [];
+  for (const [i, ref] of refs.entries()) {
+    const owner = ref.namespace ?? namespace;
+    const key = directory.byKey.get(resourceKey(owner, ref.name));
+    const text = `SignatureKey ${resourceKey(owner, ref.name)}`;
+    named.push({
+      path: `spec.keys.refs[${i}]`,
+      text,
+      byId: false,
+      sameNamespace: owner === namespace,
+      key,
+      lost: key !== undefined && directory.lost.has(key.key),
+    });
+  }
+  for (const [i, id] of ids.entries()) {
+    const found = id.keyID !== undefined ? directory.byKeyId.get(id.keyID) : directory.byPairId.get(id.pairID ?? '');
+    // Somebody could import an id before its rightful owner: without a namespace only random ids name a key.
+    const key =
+      found &&
+      (id.namespace === undefined
+        ? found.generated || found.claimant.namespace === namespace
+        : found.claimant.namespace === id.namespace)
+        ? found
+        : undefined;
+    const what = id.keyID !== undefined ? `keyID ${id.keyID}` : `pairID ${id.pairID ?? ''}`;
+    const text = `key with ${what}${id.namespace === undefined ? ' (give its namespace unless the id was generated)' : ` in namespace ${id.namespace}`}`;
+    named.push({
+      path: `spec.keys.ids[${i}]`,
+      text,
+      byId: true,
+      sameNamespace: id.namespace === namespace,
+      key,
+      lost: false,
+    });
+  }
+  return named;
+}
+
+/** Inputs that decide the outcome of `admitKeys`, for a memo. */
+export const keyInputs = (named: readonly NamedKey[]): unknown[] => named.flatMap(({ key, lost }) => [key, lost]);
+
+export interface AdmittedKeys {
+  readonly keys: readonly TranslatedKey[];
+  /** Keys whose owner does not admit the asker; only the owner is told. */
+  readonly refusedBy: readonly ResourceKey[];
+}
+
+/** @param identity that a key must have; `undefined` = any. */
+export function admitKeys(
+  namespace: string,
+  named: readonly NamedKey[],
+  identity: 'SignatureKeyPair' | 'UserAccessKey' | undefined,
+  problems: Problems,
+): AdmittedKeys {
+  const keys = new Set<TranslatedKey>();
+  const refusedBy = new Set<ResourceKey>();
+  for (const { path, text, sameNamespace, key, lost } of named) {
+    if (!key?.admits || !admitsNamespace(key.admits, namespace)) {
+      if (key?.admits) refusedBy.add(key.key);
+      if (key && !key.admits && sameNamespace)
+        problems.unresolved('KeyUsageMismatch', path, `${text} is a Backend key; only Caller keys can be named here`);
+      else problems.unresolved('KeyNotFound', path, `there is no ${text} that admits this namespace`);
+      continue;
+    }
+    // From here on the owner has admitted the asker, so that the truth may be told.
+    const actual = key.resource.spec.identity;
+    if (identity !== undefined && actual !== identity)
+      problems.unresolved('KeyIdentityMismatch', path, `${text} is a ${actual ?? ''}; this type is for ${identity}`);
+    else if (lost) problems.unresolved('DuplicateKeyID', path, `${text} is not in use: its id belongs to another key`);
+    else if (!key.caller)
+      problems.unresolved('SecretNotReady', path, `${text} has no id yet: its Secret is not generated`);
+    else {
+      if (key.expired) problems.warn('Expired', path, `${text} has expired`);
+      keys.add(key);
+    }
+  }
+  return { keys: [...keys], refusedBy: [...refusedBy] };
+}
+
+export interface ResolvedTargets {
+  readonly targets: readonly Target[];
+  readonly statuses: readonly TargetStatus[];
+  /** (environment, API) pairs covered. */
+  readonly apis: number;
+}
+
+/**
+ * Targets that exist. An unknown API name covers nothing and leaves the others of its target alone.
+ * @param need `Authorization`: a target whose environment is not released or that asks for no authorization is
+ *   refused, as the vendor's console does not offer it.
+ */
+export function resolveTargets(
+  namespace: string,
+  targets: readonly AuthorizationTarget[],
+  groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
+  need: 'Authorization' | 'UsagePlan',
+  problems: Problems,
+): ResolvedTargets {
+  const resolved: Target[] = [];
+  const statuses: TargetStatus[] = [];
+  let apis = 0;
+  for (const [i, target] of targets.entries()) {
+    const own = new Problems({ kind: problems.object.kind, metadata: problems.object });
+    const covered = resolveTarget(
+      resourceKey(namespace, target.apiGroup),
+      target,
+      `spec.targets[${i}]`,
+      groups,
+      need,
+      own,
+    );
+    if (covered) {
+      resolved.push(covered.target);
+      apis += covered.apis;
+    }
+    statuses.push({ apiGroup: target.apiGroup, environment: target.environment, conditions: own.conditions() });
+    problems.include(own);
+  }
+  return { targets: resolved, statuses, apis };
+}
+
+function resolveTarget(
+  groupKey: ResourceKey,
+  { apiGroup, environment: environmentName, apis }: AuthorizationTarget,
+  path: string,
+  groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
+  need: 'Authorization' | 'UsagePlan',
+  problems: Problems,
+): { readonly target: Target; readonly apis: number } | undefined {
+  const group = groups.get(groupKey);
+  if (!group?.group) {
+    const what = group ? 'is not served; see its conditions' : 'does not exist in this namespace';
+    problems.unresolved('ApiGroupNotFound', `${path}.apiGroup`, `ApiGroup ${apiGroup} ${what}`);
+    return undefined;
+  }
+  const place = group.served.get(environmentName);
+  if (!place) {
+    problems.unresolved(
+      'EnvironmentNotFound',
+      `${path}.environment`,
+      `ApiGroup ${apiGroup} serves no environment ${environmentName}`,
+    );
+    return undefined;
+  }
+  const { environment, apis: served } = place;
+  if (need === 'Authorization' && environment.state === 'Offline') {
+    problems.unresolved(
+      'EnvironmentNotReleased',
+      `${path}.environment`,
+      `environment ${environmentName} of ApiGroup ${apiGroup} is Offline`,
+    );
+    return undefined;
+  }
+  const all = apis.includes('*');
+  for (const [i, name] of apis.entries())
+    if (!all && !served.has(name))
+      problems.unresolved(
+        'ApiNotFound',
+        `${path}.apis[${i}]`,
+        `ApiGroup ${apiGroup} serves no API ${name}; the name covers nothing`,
+      );
+  const covered = all ? [...served.values()] : apis.flatMap((name) => served.get(name) ?? []);
+  if (
+    need === 'Authorization' &&
+    covered.length > 0 &&
+    covered.every(({ access }) => access.authorization === 'Disabled')
+  ) {
+    problems.unresolved(
+      'AccessAuthorizationDisabled',
+      `${path}.apis`,
+      'access.authorization is Disabled for all of these APIs: a grant has no effect',
+    );
+    return undefined;
+  }
+  if (!all && covered.length === 0) return undefined;
+  return {
+    target: {
+      group: groupKey,
+      environment: environmentName,
+      apis: all ? '*' : new Set(covered.map(({ name }) => name)),
+    },
+    apis: covered.length,
+  };
+}

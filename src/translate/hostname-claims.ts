@@ -1,0 +1,121 @@
+/**
+ * Who serves a hostname and base path. Every group claims (hostname, basePath) pairs; a claim loses as a unit,
+ * the rest of the group is served. The outcome depends on the objects alone, never on the order of events.
+ */
+
+/** What decides between two objects; design.md §4 "Conflicts". */
+export interface Claimant {
+  /** `namespace/name`. */
+  readonly key: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** creationTimestamp; `undefined` in file mode. */
+  readonly createdMs: number | undefined;
+}
+
+/** Across namespaces: the older object wins, then namespace/name. No timestamp counts as the youngest, so two without are equal. */
+export function compareAge(a: Claimant, b: Claimant): number {
+  const ages = (a.createdMs ?? Number.POSITIVE_INFINITY) - (b.createdMs ?? Number.POSITIVE_INFINITY);
+  return Number.isNaN(ages) || ages === 0 ? compareText(a.key, b.key) : ages;
+}
+
+/** By UTF-16 unit, never by locale: replicas in different locales must agree. */
+export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+export interface HostnameClaim {
+  readonly claimant: Claimant;
+  readonly hostname: string;
+  /** `/` or `/orders/v2`. */
+  readonly basePath: string;
+}
+
+/** The winner of each claim that lost. */
+export type LostClaims = ReadonlyMap<HostnameClaim, Claimant>;
+
+/**
+ * Decides all claims. Inside a namespace only equal base paths conflict (by name; nested ones are routed to the
+ * longer). Between namespaces equal and nested base paths do, or one tenant could take over paths of another.
+ * Linear in claims and their path segments.
+ */
+export function resolveHostnameClaims(claims: readonly HostnameClaim[]): LostClaims {
+  const lost = new Map<HostnameClaim, Claimant>();
+  for (const sameHost of groupBy(claims, (claim) => claim.hostname).values()) {
+    const survivors: HostnameClaim[] = [];
+    for (const same of groupBy(sameHost, (claim) => `${claim.claimant.namespace} ${claim.basePath}`).values()) {
+      const [winner, ...losers] = same.sort((a, b) => compareText(a.claimant.name, b.claimant.name));
+      if (!winner) continue;
+      survivors.push(winner);
+      for (const loser of losers) if (loser.claimant.key !== winner.claimant.key) lost.set(loser, winner.claimant);
+    }
+    resolveAcrossNamespaces(survivors, lost);
+  }
+  return lost;
+}
+
+function resolveAcrossNamespaces(claims: HostnameClaim[], lost: Map<HostnameClaim, Claimant>): void {
+  const exact = new Map<string, Claimant[]>();
+  const ancestors = new Map<string, Claimant[]>();
+  for (const claim of claims.sort((a, b) => compareAge(a.claimant, b.claimant))) {
+    const prefixes = pathPrefixes(claim.basePath);
+    const foreign = (owner: Claimant): boolean => owner.namespace !== claim.claimant.namespace;
+    const winner =
+      prefixes.flatMap((prefix) => exact.get(prefix) ?? []).find(foreign) ??
+      ancestors.get(claim.basePath)?.find(foreign);
+    if (winner) {
+      lost.set(claim, winner);
+      continue;
+    }
+    // One owner per namespace is enough to answer, and keeps the lists short.
+    addOwner(exact, claim.basePath, claim.claimant);
+    for (const prefix of prefixes) addOwner(ancestors, prefix, claim.claimant);
+  }
+}
+
+function addOwner(owners: Map<string, Claimant[]>, path: string, claimant: Claimant): void {
+  const list = owners.get(path);
+  if (!list) owners.set(path, [claimant]);
+  else if (!list.some((owner) => owner.namespace === claimant.namespace)) list.push(claimant);
+}
+
+/** `/a/b` → `/`, `/a`, `/a/b`. */
+function pathPrefixes(basePath: string): string[] {
+  const prefixes = ['/'];
+  for (let i = basePath.indexOf('/', 1); i > 0; i = basePath.indexOf('/', i + 1)) prefixes.push(basePath.slice(0, i));
+  if (basePath !== '/') prefixes.push(basePath);
+  return prefixes;
+}
+
+export function groupBy<T>(items: Iterable<T>, keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group) group.push(item);
+    else groups.set(key, [item]);
+  }
+  return groups;
+}
+
+/** `--hostnames ns=pattern`: which hostnames a namespace may claim. `*` = any, `*.example.com` = all below it, else exactly one. */
+export interface HostnamePermission {
+  readonly namespace: string;
+  readonly pattern: string;
+}
+
+/** Without any permission configured every namespace may claim every hostname; with one, only what is listed. */
+export function mayClaimHostname(
+  permissions: readonly HostnamePermission[],
+  namespace: string,
+  hostname: string,
+): boolean {
+  if (permissions.length === 0) return true;
+  const wanted = hostname.toLowerCase();
+  return permissions.some((permission) => {
+    const pattern = permission.pattern.toLowerCase();
+    if (permission.namespace !== namespace) return false;
+    if (pattern === '*' || pattern === wanted) return true;
+    return (
+      pattern.startsWith('*.') && wanted.replace(/^\*/, '').endsWith(pattern.slice(1)) && wanted !== pattern.slice(2)
+    );
+  });
+}

@@ -1,0 +1,217 @@
+/**
+ * SignatureKey → caller key of the model, or the material a backend signature needs. A key that cannot be used
+ * stays known and refuses (`key_not_ready`): dropping it would let another key with the same id step in.
+ */
+import type { SignatureKey, SignatureKeyStatusVersion } from '../api/types.js';
+import type { AdmittedNamespaces, BackendKeyMaterial, CallerKey, KeySecret, ResourceKey } from '../model/model.js';
+import type { SecretResource } from '../resources/core-resources.js';
+import { keyOf, matchesLabels, namespaceLabels, resourceKey, type ResourceSet } from '../resources/resource-set.js';
+import { type Claimant, compareAge, compareText, groupBy } from './hostname-claims.js';
+import { derivedPairId, secretNameOf } from './generated-keys.js';
+import { parseTimeMs, readKeySecret } from './key-secret.js';
+import { isFreshAt, type Memo, nextAfter, type Timed } from './memo.js';
+import { Problems } from './status.js';
+
+export interface TranslatedKey extends Timed {
+  readonly resource: SignatureKey;
+  readonly key: ResourceKey;
+  readonly claimant: Claimant;
+  /** The id on the wire; `undefined` while unknown and on AES keys. */
+  readonly keyId: string | undefined;
+  readonly pairId: string | undefined;
+  /** Ids and secret come from us: random, so that an id alone names the key. */
+  readonly generated: boolean;
+  /** Who may use a Caller key; `undefined` on Backend keys, which admit nobody. */
+  readonly admits: AdmittedNamespaces | undefined;
+  /** Caller keys whose id is known. */
+  readonly caller: CallerKey | undefined;
+  /** Enabled Backend keys with a good Secret; times are judged when signing. */
+  readonly material: BackendKeyMaterial | undefined;
+  readonly notBeforeMs: number | undefined;
+  readonly expirationMs: number | undefined;
+  readonly expired: boolean;
+  readonly secretName: string;
+  readonly versions: readonly SignatureKeyStatusVersion[];
+  readonly problems: Problems;
+}
+
+/** Times are checked by the schema; text that is none all the same must refuse, so it counts as the past. */
+const timeMs = (text: string | undefined, broken: number): number | undefined =>
+  text === undefined ? undefined : (parseTimeMs(text) ?? broken);
+
+export function claimantOf(resource: {
+  readonly metadata: { readonly namespace: string; readonly name: string; readonly creationTimestamp?: string };
+}): Claimant {
+  const { namespace, name, creationTimestamp } = resource.metadata;
+  return {
+    key: resourceKey(namespace, name),
+    namespace,
+    name,
+    createdMs: creationTimestamp === undefined ? undefined : parseTimeMs(creationTimestamp),
+  };
+}
+
+/** All keys, each judged alone; who wins a contested id is `contestedIds`' matter. */
+export function translateKeys(
+  resources: ResourceSet,
+  nowMs: number,
+  memo: Memo<TranslatedKey>,
+): Map<ResourceKey, TranslatedKey> {
+  const selectNamespaces = namespaceSelector(resources);
+  const translated = new Map<ResourceKey, TranslatedKey>();
+  for (const resource of resources.SignatureKey.values()) {
+    const { namespace } = resource.metadata;
+    const secret = resources.Secret.get(resourceKey(namespace, secretNameOf(resource)));
+    const selector = resource.spec.allowedAuthorizers?.namespaces.selector;
+    const selected = selector ? selectNamespaces(selector.matchLabels) : '';
+    const result = memo.get(
+      resource,
+      [secret, selected],
+      () => translateKey(resource, secret, selected, nowMs),
+      isFreshAt(nowMs),
+    );
+    translated.set(result.key, result);
+  }
+  return translated;
+}
+
+/** Answers the matching namespaces as one text, comma-separated: a memo input that compares by value. */
+function namespaceSelector(resources: ResourceSet): (matchLabels: Readonly<Record<string, string>>) => string {
+  const askers = [...resources.ApiGroup.values(), ...resources.Authorization.values(), ...resources.UsagePlan.values()];
+  const names = new Set([...resources.Namespace.keys(), ...askers.map((asker) => asker.metadata.namespace)]);
+  const labelled = [...names].sort(compareText).map((name) => ({ name, labels: namespaceLabels(resources, name) }));
+  const answers = new Map<string, string>();
+  return (matchLabels) => {
+    const question = JSON.stringify(matchLabels);
+    let answer = answers.get(question);
+    if (answer === undefined) {
+      answer = labelled
+        .filter(({ labels }) => matchesLabels(matchLabels, labels))
+        .map(({ name }) => name)
+        .join(',');
+      answers.set(question, answer);
+    }
+    return answer;
+  };
+}
+
+function translateKey(
+  resource: SignatureKey,
+  secret: SecretResource | undefined,
+  selected: string,
+  nowMs: number,
+): TranslatedKey {
+  const { spec } = resource;
+  const problems = new Problems(resource);
+  const secretName = secretNameOf(resource);
+  const { material, fault } = readKeySecret(resource, secretName, secret, nowMs);
+  if (fault) problems.unresolved(fault.reason, spec.secretRef ? 'spec.secretRef.name' : 'spec', fault.message);
+
+  const notBeforeMs = timeMs(spec.notBeforeTime, Number.POSITIVE_INFINITY);
+  const expirationMs = timeMs(spec.expirationTime, Number.NEGATIVE_INFINITY);
+  const expired = expirationMs !== undefined && !(nowMs < expirationMs);
+  if (expired) problems.error('Expired', 'spec.expirationTime', 'has passed; the key is refused');
+  else if (notBeforeMs !== undefined && nowMs < notBeforeMs)
+    problems.error('NotYetValid', 'spec.notBeforeTime', 'lies ahead; the key is refused until then');
+
+  const rotation = spec.rotation?.generation;
+  if (material && rotation !== undefined && rotation < material.generation)
+    problems.warn(
+      'InvalidValue',
+      'spec.rotation.generation',
+      `is lower than that of Secret ${secretName} (${material.generation}); nothing is rotated`,
+    );
+
+  const keyId = spec.type === 'AES' ? undefined : (spec.keyID ?? material?.publicKeyId);
+  const pairId =
+    spec.identity === 'SignatureKeyPair' && keyId !== undefined ? (spec.pairID ?? derivedPairId(keyId)) : undefined;
+  const secrets: KeySecret[] = material
+    ? [{ secret: material.secret }, ...(material.previous ? [material.previous] : [])]
+    : [];
+  const admitted = spec.usage === 'Caller' ? admittedNamespaces(resource, selected) : undefined;
+  const caller =
+    admitted && keyId !== undefined
+      ? {
+          key: keyOf(resource),
+          namespace: resource.metadata.namespace,
+          keyId,
+          identity: spec.identity ?? 'UserAccessKey',
+          state: spec.state,
+          notBeforeMs,
+          expirationMs,
+          secrets,
+          admits: admitted,
+        }
+      : undefined;
+  return {
+    resource,
+    key: keyOf(resource),
+    claimant: claimantOf(resource),
+    keyId,
+    pairId,
+    generated: spec.secretRef === undefined,
+    admits: admitted,
+    caller,
+    material:
+      spec.usage === 'Backend' && spec.state === 'Enabled' && material
+        ? { keyId: material.keyId, secret: material.secret, previous: material.previous }
+        : undefined,
+    notBeforeMs,
+    expirationMs,
+    expired,
+    secretName,
+    versions: material ? versionsOf(material.generation, material.previous) : [],
+    problems,
+    computedMs: nowMs,
+    nextChangeMs: nextAfter(nowMs, [notBeforeMs, expirationMs, material?.previous?.notAfterMs]),
+  };
+}
+
+function versionsOf(generation: number, previous: KeySecret | undefined): SignatureKeyStatusVersion[] {
+  const versions: SignatureKeyStatusVersion[] = [{ version: generation, state: 'Active' }];
+  if (previous?.notAfterMs !== undefined)
+    versions.push({
+      version: Math.max(0, generation - 1),
+      state: 'Grace',
+      graceEndTime: new Date(previous.notAfterMs).toISOString(),
+    });
+  return versions;
+}
+
+function admittedNamespaces(resource: SignatureKey, selected: string): AdmittedNamespaces {
+  const from = resource.spec.allowedAuthorizers?.namespaces.from ?? 'Same';
+  switch (from) {
+    case 'All':
+      return { all: true };
+    case 'Selector':
+      return { all: false, namespaces: new Set(selected === '' ? [] : selected.split(',')) };
+    case 'Same':
+      return { all: false, namespaces: new Set([resource.metadata.namespace]) };
+  }
+}
+
+export const admitsNamespace = (admitted: AdmittedNamespaces, namespace: string): boolean =>
+  admitted.all || admitted.namespaces.has(namespace);
+
+/**
+ * Caller keys that lost their id, each with the winner: an id belongs to one key, never to "whichever secret fits".
+ * Inside a namespace the first by name wins, between namespaces the older.
+ */
+export function contestedIds(keys: ReadonlyMap<ResourceKey, TranslatedKey>): Map<ResourceKey, TranslatedKey> {
+  const lost = new Map<ResourceKey, TranslatedKey>();
+  const callers = [...keys.values()].filter(({ caller }) => caller);
+  for (const idOf of [({ keyId }: TranslatedKey) => keyId, ({ pairId }: TranslatedKey) => pairId]) {
+    const standing = callers.filter((key) => !lost.has(key.key) && idOf(key) !== undefined);
+    for (const same of groupBy(standing, (key) => idOf(key) ?? '').values()) {
+      if (same.length < 2) continue;
+      const perNamespace = [...groupBy(same, ({ claimant }) => claimant.namespace).values()].map(
+        (local) => local.sort((a, b) => compareText(a.claimant.name, b.claimant.name))[0],
+      );
+      const [winner] = perNamespace
+        .filter((key) => key !== undefined)
+        .sort((a, b) => compareAge(a.claimant, b.claimant));
+      for (const key of same) if (winner && key !== winner) lost.set(key.key, winner);
+    }
+  }
+  return lost;
+}

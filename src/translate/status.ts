@@ -1,0 +1,159 @@
+/** From problems to conditions; GEP-713 words, design.md §4 "Status". Pure: times are added by whoever writes status. */
+import type { ConditionState, Reason } from '../api/conditions.js';
+import type { ObjectReference, Problem } from '../api/problem.js';
+import type { ObjectStatus, StatusFields } from './translation.js';
+
+/** Kubernetes allows 32768; nobody reads more than this. */
+const MAX_MESSAGE_LENGTH = 1024;
+
+/** Collects the problems of one object. */
+export class Problems {
+  readonly object: ObjectReference;
+  readonly list: Problem[] = [];
+  /** Which of `list` are about references. */
+  readonly #references = new Set<number>();
+  readonly #said = new Set<string>();
+
+  constructor(resource: {
+    readonly kind: string;
+    readonly metadata: { readonly namespace: string; readonly name: string };
+  }) {
+    const { namespace, name } = resource.metadata;
+    this.object = { kind: resource.kind, namespace, name };
+  }
+
+  /** Everything so far, to be added to: memoised problems are shared and stay as they are. */
+  copy(): Problems {
+    const { kind, ...metadata } = this.object;
+    const copy = new Problems({ kind, metadata });
+    copy.include(this);
+    return copy;
+  }
+
+  /** Adds those of a part of the same object. */
+  include(part: Problems): void {
+    for (const [i, problem] of part.list.entries()) {
+      if (part.#references.has(i)) this.#references.add(this.list.length);
+      this.list.push(problem);
+    }
+  }
+
+  /** One place that several units share (a group's backend) is told once. */
+  #add(severity: Problem['severity'], reason: Reason, path: string, message: string): void {
+    const text = `${reason} ${path} ${message}`;
+    if (this.#said.has(text)) return;
+    this.#said.add(text);
+    this.list.push({ severity, object: this.object, path, reason, message });
+  }
+
+  /** The object itself, or the part of it that `path` names, is refused: Accepted=False. */
+  error(reason: Reason, path: string, message: string): void {
+    this.#add('error', reason, path, message);
+  }
+
+  /** What `path` names elsewhere does not exist or may not be used: ResolvedRefs=False. */
+  unresolved(reason: Reason, path: string, message: string): void {
+    const before = this.list.length;
+    this.#add('error', reason, path, message);
+    if (this.list.length > before) this.#references.add(before);
+  }
+
+  /** Refuses nothing. */
+  warn(reason: Reason, path: string, message: string): void {
+    this.#add('warning', reason, path, message);
+  }
+
+  /** Accepted and ResolvedRefs. An error refuses the unit it names; the condition is False while any is refused. */
+  conditions(): ConditionState[] {
+    const errors = [...this.list.entries()].filter(([, { severity }]) => severity === 'error');
+    const pick = (references: boolean): Problem[] =>
+      errors.filter(([i]) => this.#references.has(i) === references).map(([, problem]) => problem);
+    return [condition('Accepted', pick(false)), condition('ResolvedRefs', pick(true))];
+  }
+}
+
+function condition(type: 'Accepted' | 'ResolvedRefs', errors: readonly Problem[]): ConditionState {
+  const [first] = errors;
+  if (!first) return { type, status: 'True', reason: type, message: '' };
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
+  return {
+    type,
+    status: 'False',
+    reason: first.reason,
+    message: `${first.path}: ${first.message}${more}`.slice(0, MAX_MESSAGE_LENGTH),
+  };
+}
+
+export function objectStatus(
+  resource: {
+    readonly kind: string;
+    readonly metadata: { readonly namespace: string; readonly name: string; readonly generation?: number };
+  },
+  problems: Problems,
+  fields: StatusFields,
+  { idle, warnings = [] }: { idle?: 'Disabled' | 'Offline' | undefined; warnings?: readonly ConditionState[] } = {},
+): ObjectStatus {
+  const { namespace, name, generation } = resource.metadata;
+  return {
+    object: { kind: resource.kind, namespace, name },
+    generation,
+    conditions: [...problems.conditions(), ...warnings],
+    idle,
+    fields,
+  };
+}
+
+/** What the data plane says of the current generation of an object. */
+export type ProgrammedOutcome =
+  | { readonly type: 'Programmed' }
+  | { readonly type: 'NoDataPlane' }
+  | {
+      readonly type: 'Propagating';
+      readonly acked: number;
+      readonly expected: number;
+      readonly lacking: readonly string[];
+    }
+  /** Envoy's own message. */
+  | { readonly type: 'Rejected'; readonly message: string };
+
+/**
+ * Adds Programmed, and Ready as the summary of all: True when the others are, with the reason Disabled or Offline
+ * where the object is idle by its own wish (kstatus sees it as healthy).
+ */
+export function withProgrammed(status: ObjectStatus, outcome: ProgrammedOutcome): ObjectStatus {
+  const programmed = programmedCondition(outcome);
+  const summarised = [
+    ...status.conditions.filter(({ type }) => type === 'Accepted' || type === 'ResolvedRefs'),
+    programmed,
+  ];
+  const obstacle =
+    summarised.find(({ status }) => status === 'False') ?? summarised.find(({ status }) => status === 'Unknown');
+  const ready: ConditionState = obstacle
+    ? { type: 'Ready', status: obstacle.status, reason: obstacle.reason, message: obstacle.message }
+    : { type: 'Ready', status: 'True', reason: status.idle ?? 'Ready', message: '' };
+  return { ...status, conditions: [...status.conditions, programmed, ready] };
+}
+
+const MAX_NAMED_NODES = 5;
+
+function programmedCondition(outcome: ProgrammedOutcome): ConditionState {
+  const type = 'Programmed';
+  switch (outcome.type) {
+    case 'Programmed':
+      return { type, status: 'True', reason: 'Programmed', message: '' };
+    case 'NoDataPlane':
+      return { type, status: 'Unknown', reason: 'NoDataPlane', message: 'No Envoy or authorizer is connected' };
+    case 'Rejected':
+      return { type, status: 'False', reason: 'Rejected', message: outcome.message.slice(0, MAX_MESSAGE_LENGTH) };
+    case 'Propagating': {
+      const named = outcome.lacking.slice(0, MAX_NAMED_NODES).join(', ');
+      const more = outcome.lacking.length > MAX_NAMED_NODES ? ', …' : '';
+      return {
+        type,
+        status: 'False',
+        reason: 'Propagating',
+        message: `${outcome.acked}/${outcome.expected}; waiting for ${named}${more}`,
+      };
+    }
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * ResourceSet → model, statuses and problems: a pure function of the objects and a context. Order of the kinds:
+ * keys first (everything names them), groups (they bind Backend keys), then who may call and how often.
+ */
+import type { Problem } from '../api/problem.js';
+import type { Authorization, UsagePlan } from '../api/types.js';
+import type { ResourceKey } from '../model/model.js';
+import { matchesLabels, resourceKey, type ResourceSet } from '../resources/resource-set.js';
+import { hostnameClaimsOf, translateGroup, type TranslatedGroup } from './api-group.js';
+import { translateAuthorization, type TranslatedAuthorization } from './authorization.js';
+import { createKeyDirectory, findKeys, keyInputs, type KeyDirectory } from './bindings.js';
+import { compareText, groupBy, resolveHostnameClaims } from './hostname-claims.js';
+import { isFreshAt, Memo, nextAfter } from './memo.js';
+import { contestedIds, translateKeys, type TranslatedKey } from './signature-key.js';
+import { buildStatuses } from './statuses.js';
+import type { TranslateContext, Translation } from './translation.js';
+import { planConflicts, translateUsagePlan, type TranslatedPlan } from './usage-plan.js';
+
+/** Remembered results; one per long-lived caller. A fresh one gives the same translation, only later. */
+export interface TranslationMemo {
+  readonly keys: Memo<TranslatedKey>;
+  readonly groups: Memo<TranslatedGroup>;
+  readonly authorizations: Memo<TranslatedAuthorization>;
+  readonly plans: Memo<TranslatedPlan>;
+}
+
+export const createTranslationMemo = (): TranslationMemo => ({
+  keys: new Memo(),
+  groups: new Memo(),
+  authorizations: new Memo(),
+  plans: new Memo(),
+});
+
+/**
+ * Never throws for what users wrote. With the `memo` of the last call the cost is that of what changed, and what did
+ * not change keeps its identity in the model.
+ */
+export function translate(
+  resources: ResourceSet,
+  context: TranslateContext,
+  memo: TranslationMemo = createTranslationMemo(),
+): Translation {
+  const { nowMs } = context;
+  const keys = translateKeys(resources, nowMs, memo.keys);
+  const lostIds = contestedIds(keys);
+  const directory = createKeyDirectory(keys, lostIds);
+  const groups = translateGroups(resources, context, keys, memo.groups);
+  const authorizations = [...resources.Authorization.values()].map((resource) =>
+    translateOneAuthorization(resource, directory, groups, nowMs, memo.authorizations),
+  );
+  const keysByNamespace = groupBy(keys.values(), ({ claimant }) => claimant.namespace);
+  const usagePlans = [...resources.UsagePlan.values()].map((resource) =>
+    translateOnePlan(resource, directory, groups, keysByNamespace.get(resource.metadata.namespace) ?? [], memo.plans),
+  );
+
+  const model = {
+    callerKeys: inOrder([...keys.values()].flatMap(({ key, caller }) => (caller && !lostIds.has(key) ? caller : []))),
+    groups: inOrder([...groups.values()].flatMap(({ group }) => group ?? [])),
+    grants: inOrder(authorizations.flatMap(({ grant }) => grant ?? [])),
+    // This order decides between plans of equal rank: the authorizer takes the first.
+    plans: inOrder(usagePlans.flatMap(({ plan }) => plan ?? [])),
+  };
+  const statuses = buildStatuses({
+    keys,
+    lostIds,
+    groups,
+    authorizations,
+    usagePlans,
+    conflicts: planConflicts(model.plans),
+  });
+  const problems: Problem[] = statuses.flatMap((status) => status.problems);
+  return {
+    model,
+    statuses: new Map(
+      statuses.map(({ status }) => [`${status.object.kind}/${status.object.namespace}/${status.object.name}`, status]),
+    ),
+    problems,
+    nextChangeMs: nextAfter(
+      nowMs,
+      [...keys.values(), ...authorizations].map(({ nextChangeMs }) => nextChangeMs),
+    ),
+  };
+}
+
+/** By namespace, then name: stable over file order, apply order and restarts. */
+function inOrder<T extends { readonly key: ResourceKey }>(items: T[]): T[] {
+  return items.sort((a, b) => compareText(a.key.replace('/', ' '), b.key.replace('/', ' ')));
+}
+
+function translateGroups(
+  resources: ResourceSet,
+  context: TranslateContext,
+  keys: ReadonlyMap<ResourceKey, TranslatedKey>,
+  memo: Memo<TranslatedGroup>,
+): Map<ResourceKey, TranslatedGroup> {
+  const { clusterDomain, allowedBackendHosts, hostnameClaims, advertised } = context;
+  const settings = JSON.stringify([clusterDomain, allowedBackendHosts, hostnameClaims, advertised]);
+  const lost = groupBy(
+    resolveHostnameClaims([...resources.ApiGroup.values()].flatMap((group) => hostnameClaimsOf(group, context))),
+    ([claim]) => claim.claimant.key,
+  );
+  const groups = new Map<ResourceKey, TranslatedGroup>();
+  for (const [key, resource] of resources.ApiGroup) {
+    const { namespace } = resource.metadata;
+    const references = groupReferences(resource.spec);
+    const lostHostnames = new Map((lost.get(key) ?? []).map(([claim, winner]) => [claim.hostname, winner.key]));
+    const inputs = [
+      settings,
+      JSON.stringify([...lostHostnames]),
+      JSON.stringify(
+        references.services.map(
+          ({ name, port }) => context.services.get(`${resourceKey(namespace, name)}:${port}`) ?? null,
+        ),
+      ),
+      ...references.services.map(({ name }) => resources.Service.get(resourceKey(namespace, name))),
+      ...references.secrets.map((name) => resources.Secret.get(resourceKey(namespace, name))),
+      ...references.backendKeys.map((name) => keys.get(resourceKey(namespace, name))),
+    ];
+    const lookup = { namespace, resources, context };
+    groups.set(
+      key,
+      memo.get(resource, inputs, () => translateGroup(resource, { context, lookup, keys, lostHostnames })),
+    );
+  }
+  return groups;
+}
+
+interface GroupReferences {
+  readonly services: readonly { readonly name: string; readonly port: number }[];
+  readonly secrets: readonly string[];
+  readonly backendKeys: readonly string[];
+}
+
+const knownReferences = new WeakMap<object, GroupReferences>();
+
+/** Everything a group names, in a fixed order. */
+function groupReferences(spec: Parameters<typeof hostnameClaimsOf>[0]['spec']): GroupReferences {
+  let references = knownReferences.get(spec);
+  if (!references) {
+    const apis = spec.apis ?? [];
+    const backends = [
+      spec.backend,
+      ...spec.environments.map(({ backend }) => backend),
+      ...apis.map(({ backend }) => backend),
+    ];
+    const bindings = [...spec.environments, ...apis.flatMap(({ environments }) => environments ?? [])].map(
+      ({ backendSignature }) => backendSignature,
+    );
+    references = {
+      services: distinct(
+        backends.flatMap((backend) => backend?.service ?? []),
+        ({ name, port }) => `${name}:${port}`,
+      ),
+      secrets: distinct(
+        backends.flatMap((backend) => backend?.tls?.caSecretRef?.name ?? []),
+        (name) => name,
+      ),
+      backendKeys: distinct(
+        bindings.flatMap((binding) => binding?.signatureKeyRef?.name ?? []),
+        (name) => name,
+      ),
+    };
+    knownReferences.set(spec, references);
+  }
+  return references;
+}
+
+const distinct = <T>(items: readonly T[], textOf: (item: T) => string): T[] => [
+  ...new Map(items.map((item) => [textOf(item), item])).values(),
+];
+
+function translateOneAuthorization(
+  resource: Authorization,
+  directory: KeyDirectory,
+  groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
+  nowMs: number,
+  memo: Memo<TranslatedAuthorization>,
+): TranslatedAuthorization {
+  const { namespace } = resource.metadata;
+  const named = findKeys(namespace, resource.spec.keys, directory);
+  const inputs = [...keyInputs(named), ...targetInputs(resource, groups)];
+  return memo.get(resource, inputs, () => translateAuthorization(resource, named, groups, nowMs), isFreshAt(nowMs));
+}
+
+function translateOnePlan(
+  resource: UsagePlan,
+  directory: KeyDirectory,
+  groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
+  local: readonly TranslatedKey[],
+  memo: Memo<TranslatedPlan>,
+): TranslatedPlan {
+  const { namespace } = resource.metadata;
+  const named = findKeys(namespace, resource.spec.keys, directory);
+  const { selector } = resource.spec.keys;
+  const selected = selector
+    ? local.filter(
+        (key) =>
+          key.admits &&
+          !directory.lost.has(key.key) &&
+          matchesLabels(selector.matchLabels, key.resource.metadata.labels),
+      )
+    : [];
+  const inputs = [...keyInputs(named), ...selected, ...targetInputs(resource, groups)];
+  return memo.get(resource, inputs, () => translateUsagePlan(resource, named, selected, groups));
+}
+
+const targetInputs = (
+  { metadata, spec }: Authorization | UsagePlan,
+  groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
+): unknown[] => spec.targets.map(({ apiGroup }) => groups.get(resourceKey(metadata.namespace, apiGroup)));
