@@ -3,8 +3,14 @@
 export interface ResourceType {
   readonly typeUrl: string;
   /**
-   * How long a removed resource stays before its removal is sent. Requests that picked a route before a change
-   * still need its cluster while the authorizer and a slow upload hold them.
+   * `AfterAdditions` (default): additions of all types go first, then removals in reverse order of the types, so
+   * that nothing in use loses what it refers to. `BeforeLaterTypes`: a removal counts like an addition; later
+   * types wait for it. Policy types need that: a revoked key is gone before the epoch that closes the change.
+   */
+  readonly removal?: 'AfterAdditions' | 'BeforeLaterTypes';
+  /**
+   * How long a removed resource stays once nothing refers to it. Requests that picked a route before a change
+   * still need its cluster while the authorizer or a slow upload holds them.
    */
   readonly removalDelayMs?: number;
 }

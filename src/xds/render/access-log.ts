@@ -8,13 +8,24 @@ import { StdoutAccessLogSchema } from '../../gen/envoy/extensions/access_loggers
 import { EXT_AUTHZ_FILTER, METADATA_NAMESPACE } from '../names.js';
 import { any } from './messages.js';
 
-const decided = (field: string): string => `%DYNAMIC_METADATA(${EXT_AUTHZ_FILTER}:${field})%`;
+interface Operator {
+  readonly command: string;
+  readonly param: string;
+}
+
+const fromAuthorizer = (key: string): Operator => ({ command: 'DYNAMIC_METADATA', param: `${EXT_AUTHZ_FILTER}:${key}` });
+const fromRoute = (key: string): Operator => ({ command: 'METADATA', param: `ROUTE:${METADATA_NAMESPACE}:${key}` });
+
+const value = ({ command, param }: Operator): string => `%${command}(${param})%`;
+/** The first that has a value. */
+const firstOf = (...operators: readonly Operator[]): string => `%COALESCE(${JSON.stringify({ operators })})%`;
 
 const FIELDS: JsonObject = {
   time: '%START_TIME%',
-  method: '%REQ(:METHOD)%',
-  path: '%PATH(NQ)%',
-  authority: '%REQ(:AUTHORITY)%',
+  // When the line is written the authorizer may have rewritten both; it says what the client sent.
+  method: firstOf(fromAuthorizer('method'), { command: 'REQ', param: ':METHOD' }),
+  path: firstOf(fromAuthorizer('path'), { command: 'PATH', param: 'NQ' }),
+  authority: firstOf(fromAuthorizer('authority'), { command: 'REQ', param: ':AUTHORITY' }),
   protocol: '%PROTOCOL%',
   status: '%RESPONSE_CODE%',
   flags: '%RESPONSE_FLAGS%',
@@ -23,17 +34,16 @@ const FIELDS: JsonObject = {
   bytes_received: '%BYTES_RECEIVED%',
   bytes_sent: '%BYTES_SENT%',
   upstream_host: '%UPSTREAM_HOST%',
-  upstream_failure: '%UPSTREAM_TRANSPORT_FAILURE_REASON%',
   route: '%ROUTE_NAME%',
   request_id: '%REQ(X-REQUEST-ID)%',
   source: '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%',
-  decision: decided('decision'),
-  reason: decided('reason'),
-  api: decided('api'),
-  environment: decided('environment'),
-  key_id: decided('key_id'),
-  plan: decided('plan'),
-
+  decision: value(fromAuthorizer('decision')),
+  // Of the guard where the authorizer was not asked; for Envoy's other refusals `details` says why.
+  reason: firstOf(fromAuthorizer('reason'), fromRoute('reason')),
+  api: value(fromAuthorizer('api')),
+  environment: value(fromAuthorizer('environment')),
+  key_id: value(fromAuthorizer('key_id')),
+  plan: value(fromAuthorizer('plan')),
 };
 
 export const accessLog: AccessLog = create(AccessLogSchema, {
