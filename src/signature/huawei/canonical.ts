@@ -1,6 +1,14 @@
 /** Canonical request of SDK-HMAC-SHA256, from the wire. Spec: huawei.md §2, §3, §5. All text is latin1. */
 import type { WireRequest } from '../dialect.js';
-import { percentDecode, percentEncode, percentEncodePath, queryPieces, trimBlanks, utf8Text } from '../wire.js';
+import {
+  headerValues,
+  percentDecode,
+  percentEncode,
+  percentEncodePath,
+  queryPieces,
+  trimBlanks,
+  utf8Text,
+} from '../wire.js';
 
 /** How parameters are compared: bytes of the decoded form (Go, Python), its UTF-16 units (Node), the encoded form (Java). */
 export type ParameterOrder = 'bytes' | 'utf16' | 'encoded';
@@ -63,13 +71,15 @@ export const icuOrder = (names: readonly string[]): readonly string[] => names.t
 
 /** One `name:value` line per value of each name, in the order of `names`; the values of a repeated header sorted. */
 export function headerLines(request: WireRequest, names: readonly string[]): string {
-  const values = new Map<string, string[]>(names.map((name) => [name, []]));
-  for (const [name, value] of request.headers) values.get(name)?.push(trimBlanks(value));
   let lines = '';
   for (const name of names) {
-    const own = values.get(name)!;
-    if (own.length > 1) own.sort();
-    for (const value of own) lines += `${name}:${value}\n`;
+    const values = headerValues(request, name);
+    if (values.length > 1)
+      lines += values
+        .map((value) => `${name}:${trimBlanks(value)}\n`)
+        .sort()
+        .join('');
+    else lines += `${name}:${trimBlanks(values[0] ?? '')}\n`;
   }
   return lines;
 }

@@ -30,8 +30,8 @@ const refuse = refusalsOf('TencentApplication');
 const FORM = 'application/x-www-form-urlencoded';
 const isForm = (contentType: string): boolean => trimBlanks(contentType.split(';', 1)[0]!).toLowerCase() === FORM;
 
-/** A form of any size is split, sorted and joined before a key is believed: bound the pieces, not only the bytes. */
-const MAX_FORM_PARAMETERS = 8192;
+/** Query and form are split, sorted and joined before a key is believed: bound the pieces, not only the bytes. */
+const MAX_PARAMETERS = 4096;
 
 const AMPERSAND = 0x26;
 const NO_BYTES = new Uint8Array();
@@ -45,11 +45,10 @@ function countPieces(bytes: Uint8Array): number {
 const latin1 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 
-const READINGS: readonly Reading[] = ['decoded', 'raw'];
-const MERGES: readonly Merge[] = ['merged', 'query-then-form'];
+const MD5_KINDS = ['header', 'computed'] as const;
 
 /** Names what deviates from the documented text, `default` when nothing does. */
-function profileOf(reading: Reading, merge: Merge, md5: 'header' | 'computed'): string {
+function profileOf(reading: Reading, merge: Merge, md5: (typeof MD5_KINDS)[number]): string {
   const deviations = [
     ...(reading === 'raw' ? ['raw'] : []),
     ...(merge === 'query-then-form' ? ['query-then-form'] : []),
@@ -60,26 +59,20 @@ function profileOf(reading: Reading, merge: Merge, md5: 'header' | 'computed'): 
 
 const received = (request: WireRequest, name: string): string => trimBlanks(headerValue(request, name) ?? '');
 
-/** The two spellings of the Content-MD5 field: as sent, and (where it differs) as the Go and Python demos sign it unsent. */
-interface Md5Field {
-  readonly kind: 'header' | 'computed';
-  readonly value: string;
-  readonly bodyCovered: boolean;
-}
-
-function md5Fields(request: WireRequest, form: boolean, strict: boolean, digestCovers: boolean): readonly Md5Field[] {
-  const { body } = request;
-  const sent = received(request, 'content-md5');
-  const otherwise = digestCovers || form || body?.length === 0;
-  const header: Md5Field = { kind: 'header', value: sent, bodyCovered: sent !== '' || otherwise };
-  if (strict) return [header];
-  const value = form || body === undefined || body.length === 0 ? '' : contentMd5(body);
-  return value === sent ? [header] : [header, { kind: 'computed', value, bodyCovered: value !== '' || otherwise }];
+/** The last field under each reading that this request tells apart. */
+function* parameterTexts(source: ParameterSource, strict: boolean): Generator<readonly [Reading, Merge, string]> {
+  const { path, query, form = '' } = source;
+  const escaped = [path, query, form].some((text) => text.includes('%') || text.includes('+'));
+  const readings: readonly Reading[] = strict || !escaped ? ['decoded'] : ['decoded', 'raw'];
+  const merges: readonly Merge[] = strict || query === '' || form === '' ? ['merged'] : ['merged', 'query-then-form'];
+  for (const reading of readings) {
+    for (const merge of merges) yield [reading, merge, pathAndParameters(source, reading, merge)];
+  }
 }
 
 /**
- * Decoded or raw × one sort or query then form × Content-MD5 as sent or computed: at most eight, repeats left out.
- * Strict tries the documented text alone. Spec: tencent.md §3, §4.
+ * Decoded or raw × one sort or query then form × Content-MD5 as sent or (the Go and Python demos sign it unsent)
+ * computed: at most eight, repeats left out. Strict tries the documented text alone. Spec: tencent.md §3, §4.
  */
 function* candidatesOf(
   credential: Credential,
@@ -88,17 +81,19 @@ function* candidatesOf(
   context: VerificationContext,
 ): Generator<Candidate> {
   const strict = options.compatibility === 'Strict';
+  const { body } = request;
   const contentType = received(request, 'content-type');
   const form = isForm(contentType);
   const { path, query } = splitTarget(request.target);
   const source: ParameterSource = {
     path: pathWithoutEnvironment(path, context.environmentPath),
     query,
-    form: form ? latin1(request.body ?? NO_BYTES) : undefined,
+    form: form ? latin1(body ?? NO_BYTES) : undefined,
   };
+  const sentMd5 = received(request, 'content-md5');
   const declared = digestHeaders(credential.signedHeaders);
   // Content-MD5 is a field of its own: sent is signed, listed or not.
-  if (received(request, 'content-md5') !== '' && !declared.includes('content-md5')) declared.push('content-md5');
+  if (sentMd5 !== '' && !declared.includes('content-md5')) declared.push('content-md5');
   const coverage = bodyCoverage('TencentApplication', request, declared);
   const refusal = coverage.refuse ?? refusalOf(request, source, strict);
   const start = [
@@ -107,23 +102,22 @@ function* candidatesOf(
     received(request, 'accept'),
     contentType,
   ].join('\n');
-  const md5s = md5Fields(request, form, strict, coverage.covered && declared.includes('digest'));
+  let computedMd5: string | undefined; // hashed at most once, and only when the first form does not match
 
   const seen = new Set<string>();
-  for (const reading of strict ? READINGS.slice(0, 1) : READINGS) {
-    for (const merge of strict ? MERGES.slice(0, 1) : MERGES) {
-      const parameters = pathAndParameters(source, reading, merge);
-      for (const md5 of md5s) {
-        const stringToSign = `${start}\n${md5.value}\n${parameters}`;
-        if (seen.has(stringToSign)) continue;
-        seen.add(stringToSign);
-        yield {
-          profile: profileOf(reading, merge, md5.kind),
-          stringToSign,
-          bodyCovered: md5.bodyCovered,
-          ...(refusal ? { refuse: refusal } : {}),
-        };
-      }
+  for (const [reading, merge, parameters] of parameterTexts(source, strict)) {
+    for (const kind of strict ? MD5_KINDS.slice(0, 1) : MD5_KINDS) {
+      if (kind === 'computed') computedMd5 ??= form || !body?.length ? '' : contentMd5(body);
+      const md5 = kind === 'computed' ? (computedMd5 ?? '') : sentMd5;
+      const stringToSign = `${start}\n${md5}\n${parameters}`;
+      if (seen.has(stringToSign)) continue;
+      seen.add(stringToSign);
+      yield {
+        profile: profileOf(reading, merge, kind),
+        stringToSign,
+        bodyCovered: coverage.covered || form || kind === 'computed',
+        ...(refusal ? { refuse: refusal } : {}),
+      };
     }
   }
 }
@@ -169,8 +163,9 @@ export const tencentApplication: Dialect & { readonly name: 'TencentApplication'
     if (options.compatibility === 'Strict' && signedHeaders.some((name, i) => i > 0 && signedHeaders[i - 1]! > name)) {
       return refuse('malformed_credential', 'headers is not sorted');
     }
-    if (isForm(received(request, 'content-type')) && countPieces(request.body ?? NO_BYTES) > MAX_FORM_PARAMETERS) {
-      return refuse('malformed_credential', `a signed form has at most ${MAX_FORM_PARAMETERS} parameters`);
+    const form = isForm(received(request, 'content-type')) ? (request.body ?? NO_BYTES) : NO_BYTES;
+    if (countPieces(Buffer.from(request.target, 'latin1')) + countPieces(form) > MAX_PARAMETERS) {
+      return refuse('malformed_credential', `query and form have more than ${MAX_PARAMETERS} parameters together`);
     }
     return parsed;
   },
