@@ -112,7 +112,8 @@ export async function startKubeApiServer({ etcd, apiServer }: KubeBinaries): Pro
     };
     await eventually(
       async () => {
-        if ((await server.request('GET', '/readyz')).status !== 200) throw new Error(`kube-apiserver is not ready: ${output}`);
+        if ((await server.request('GET', '/readyz')).status !== 200)
+          throw new Error(`kube-apiserver is not ready: ${output}`);
       },
       { withinMs: 60_000, everyMs: 100 },
     );
