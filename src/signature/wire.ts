@@ -22,13 +22,11 @@ export function headerValue(request: WireRequest, name: string): string | undefi
 
 /** The first of `names` that the request carries more than once. */
 export function repeatedHeader(request: WireRequest, names: readonly string[]): string | undefined {
-  const seen = new Set<string>();
-  for (const [name] of request.headers) {
-    if (!names.includes(name)) continue;
-    if (seen.has(name)) return name;
-    seen.add(name);
-  }
-  return undefined;
+  return names.find((name) => {
+    let count = 0;
+    for (const header of request.headers) if (header[0] === name) count++;
+    return count > 1;
+  });
 }
 
 /** Path and query of a request target, cut at the first `?`. No `?` and an empty query both give `''`; an empty path gives `/`. */
@@ -186,7 +184,7 @@ export const utf8Text = (bytes: string): string =>
 /** Exactly `length` bytes of lower-case hex, or `undefined`. */
 export function decodeLowerHex(text: string, length: number): Uint8Array | undefined {
   if (text.length !== length * 2) return undefined;
-  const bytes = Buffer.allocUnsafeSlow(length);
+  const bytes = new Uint8Array(length);
   for (let i = 0; i < length; i++) {
     const high = text.charCodeAt(2 * i);
     const low = text.charCodeAt(2 * i + 1);
@@ -266,10 +264,13 @@ export function parseImfDate(text: string): number | undefined {
   );
 }
 
-/** `YYYYMMDDTHHMMSSZ` of a time in ms since the epoch, cut to the second. */
+const two = (value: number): string => (value < 10 ? `0${value}` : String(value));
+
+/** `YYYYMMDDTHHMMSSZ` of a time in ms since the epoch, cut to the second. Years 1000 to 9999. */
 export function formatCompactDate(timeMs: number): string {
-  const iso = new Date(timeMs).toISOString();
-  return `${iso.slice(0, 4)}${iso.slice(5, 7)}${iso.slice(8, 13)}${iso.slice(14, 16)}${iso.slice(17, 19)}Z`;
+  const date = new Date(timeMs);
+  const day = `${date.getUTCFullYear()}${two(date.getUTCMonth() + 1)}${two(date.getUTCDate())}`;
+  return `${day}T${two(date.getUTCHours())}${two(date.getUTCMinutes())}${two(date.getUTCSeconds())}Z`;
 }
 
 /** IMF-fixdate of a time in ms since the epoch. */

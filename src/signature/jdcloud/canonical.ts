@@ -7,7 +7,6 @@ import {
   decodeLowerHex,
   EMPTY_SHA256,
   headerValue,
-  headerValues,
   latin1AsUtf8,
   percentDecode,
   percentEncode,
@@ -179,12 +178,14 @@ function canonicalHead(
 ): string {
   let head = `${request.method}\n${profile.path(path)}\n${profile.query(query)}\n`;
   for (const name of credential.signedHeaders) {
-    const values = headerValues(request, name).map(profile.value);
-    if (profile.join === undefined) for (const value of values) head += `${name}:${value}\n`;
-    else {
-      const value = values.join(profile.join);
-      head += `${name}:${profile.asUtf8 ? latin1AsUtf8(value) : value}\n`;
+    let line = '';
+    for (const header of request.headers) {
+      if (header[0] !== name) continue;
+      const value = profile.value(header[1]);
+      if (line === '') line = `${name}:${value}`;
+      else line += profile.join === undefined ? `\n${name}:${value}` : profile.join + value;
     }
+    head += `${profile.asUtf8 ? latin1AsUtf8(line) : line}\n`;
   }
   return `${head}\n${credential.signedHeaders.join(';')}\n`;
 }

@@ -47,20 +47,26 @@ function versionOf(scheme: string): Version | undefined {
 }
 
 interface Fields {
-  readonly Credential?: string;
-  readonly SignedHeaders?: string;
-  readonly Signature?: string;
+  Credential: string;
+  SignedHeaders: string;
+  Signature: string;
 }
 
-/** Comma-separated `name=value`, each name once, at most one space after a comma; `undefined` otherwise. */
-function readFields(text: string): Fields | undefined {
-  const fields: { -readonly [Name in keyof Fields]: string } = {};
-  for (const piece of text.split(',', 4)) {
-    const field = piece.startsWith(' ') ? piece.slice(1) : piece;
-    const equals = field.indexOf('=');
-    const name = field.slice(0, Math.max(equals, 0));
-    if ((name !== 'Credential' && name !== 'SignedHeaders' && name !== 'Signature') || name in fields) return undefined;
-    fields[name] = field.slice(equals + 1);
+/** Comma-separated `name=value`, each name at most once, at most one space after a comma; `undefined` otherwise. */
+function readFields(text: string, start: number): Fields | undefined {
+  const fields: Fields = { Credential: '', SignedHeaders: '', Signature: '' };
+  for (let at = start; at <= text.length;) {
+    const comma = text.indexOf(',', at);
+    const end = comma < 0 ? text.length : comma;
+    if (text[at] === ' ' && at > start) at++;
+    const equals = text.indexOf('=', at);
+    if (equals < 0 || equals >= end) return undefined;
+    const name = text.slice(at, equals);
+    if ((name !== 'Credential' && name !== 'SignedHeaders' && name !== 'Signature') || fields[name] !== '') {
+      return undefined;
+    }
+    fields[name] = text.slice(equals + 1, end);
+    at = end + 1;
   }
   return fields;
 }
@@ -70,15 +76,15 @@ export function parseCredential(authorization: string, request: WireRequest): Pa
   const space = authorization.indexOf(' ');
   const version = versionOf(space < 0 ? authorization : authorization.slice(0, space));
   if (version === undefined) return refuse('algorithm_not_allowed', 'the algorithm is neither JDCLOUD2 nor JDCLOUD3');
-  const fields = readFields(authorization.slice(space + 1));
-  if (!fields || space < 0) return refuse('malformed_credential', 'Authorization is not three name=value fields');
+  const fields = readFields(authorization, space + 1);
+  if (!fields) return refuse('malformed_credential', 'Authorization is not three name=value fields');
   if (!fields.Credential) return refuse('malformed_credential', 'Credential is missing', 'Credential');
   if (!fields.SignedHeaders) return refuse('malformed_credential', 'SignedHeaders is missing', 'SignedHeaders');
-  const mac = decodeLowerHex(fields.Signature ?? '', MAC_BYTES);
+  const mac = decodeLowerHex(fields.Signature, MAC_BYTES);
   if (!mac) return refuse('malformed_credential', 'Signature is not 64 lower-case hex digits', 'Signature');
 
   const signedHeaders = fields.SignedHeaders.split(';', MAX_SIGNED_HEADERS + 1);
-  if (signedHeaders.length > MAX_SIGNED_HEADERS || new Set(signedHeaders).size !== signedHeaders.length) {
+  if (signedHeaders.length > MAX_SIGNED_HEADERS || signedHeaders.some((name, i) => signedHeaders.indexOf(name) < i)) {
     return refuse('malformed_credential', 'SignedHeaders is too long or repeats a name', 'SignedHeaders entry');
   }
   if (!signedHeaders.every(isLowerToken)) {
@@ -128,14 +134,23 @@ export function parseCredential(authorization: string, request: WireRequest): Pa
 
 /** The last four parts are the scope; what stands before them is the key id, slashes included. */
 function readScope(credential: string, version: Version) {
-  const parts = credential.split('/');
-  if (parts.length < 5) return undefined;
-  const [day, region, service, terminator] = parts.slice(-4) as [string, string, string, string];
-  const keyId = parts.slice(0, -4).join('/');
-  const fits = (text: string): boolean => text.length <= MAX_SCOPE_PART_LENGTH && isVisibleAscii(text);
-  if (terminator !== terminatorOf(version) || ![keyId, region, service].every(fits)) return undefined;
-  return { keyId, day, region, service };
+  const afterService = credential.lastIndexOf('/');
+  const afterRegion = credential.lastIndexOf('/', afterService - 1);
+  const afterDay = credential.lastIndexOf('/', afterRegion - 1);
+  const afterKeyId = credential.lastIndexOf('/', afterDay - 1);
+  if (!(0 < afterKeyId && afterKeyId < afterDay && afterDay < afterRegion && afterRegion < afterService))
+    return undefined;
+  if (credential.slice(afterService + 1) !== terminatorOf(version)) return undefined;
+  const keyId = credential.slice(0, afterKeyId);
+  const day = credential.slice(afterKeyId + 1, afterDay);
+  const region = credential.slice(afterDay + 1, afterRegion);
+  const service = credential.slice(afterRegion + 1, afterService);
+  return isScopePart(keyId) && isScopePart(region) && isScopePart(service)
+    ? { keyId, day, region, service }
+    : undefined;
 }
+
+const isScopePart = (text: string): boolean => text.length <= MAX_SCOPE_PART_LENGTH && isVisibleAscii(text);
 
 /**
  * The nonce as the signature sees it, `''` if it is none. Blanks are collapsed as in the canonical form: otherwise

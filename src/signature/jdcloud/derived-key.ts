@@ -6,9 +6,13 @@ type Scope = Pick<JdcloudCredential, 'keyId' | 'version' | 'date' | 'region' | '
 const MAX_KEYS = 8192;
 const MAX_SCOPES = 1024;
 
-/** Oldest use goes first. */
+/**
+ * Two generations: what was used since the last turn survives the next one. A hit in the young generation, the usual
+ * case, moves nothing.
+ */
 class BoundedMap<V> {
-  readonly #entries = new Map<string, V>();
+  #young = new Map<string, V>();
+  #old = new Map<string, V>();
   readonly #limit: number;
 
   constructor(limit: number) {
@@ -16,29 +20,29 @@ class BoundedMap<V> {
   }
 
   get(key: string): V | undefined {
-    const value = this.#entries.get(key);
-    if (value === undefined) return undefined;
-    this.#entries.delete(key);
-    this.#entries.set(key, value);
-    return value;
+    const value = this.#young.get(key);
+    if (value !== undefined) return value;
+    const aged = this.#old.get(key);
+    if (aged !== undefined) this.set(key, aged);
+    return aged;
   }
 
   set(key: string, value: V): void {
-    this.#entries.delete(key);
-    this.#entries.set(key, value);
-    if (this.#entries.size <= this.#limit) return;
-    for (const oldest of this.#entries.keys()) {
-      this.#entries.delete(oldest);
-      return;
-    }
+    this.#young.set(key, value);
+    if (this.#young.size * 2 <= this.#limit) return;
+    this.#old = this.#young;
+    this.#young = new Map();
   }
 
   deleteWhere(matches: (value: V) => boolean): void {
-    for (const [key, value] of this.#entries) if (matches(value)) this.#entries.delete(key);
+    for (const generation of [this.#young, this.#old]) {
+      for (const [key, value] of generation) if (matches(value)) generation.delete(key);
+    }
   }
 
   clear(): void {
-    this.#entries.clear();
+    this.#young.clear();
+    this.#old.clear();
   }
 }
 
@@ -70,17 +74,19 @@ function derive(scope: Scope, secret: string): KeyObject {
 /** The key for the MAC; kept if the scope is trusted. */
 export function derivedKey(scope: Scope, secret: string): KeyObject {
   const place = scopeText(scope);
-  if (trustedScopes.get(place) === undefined) return derive(scope, secret);
   const name = `${place}/${secret}`;
   const known = derivedKeys.get(name);
   if (known) return known.key;
   const key = derive(scope, secret);
-  derivedKeys.set(name, { keyId: scope.keyId, key });
+  if (trustedScopes.get(place)) derivedKeys.set(name, { keyId: scope.keyId, key });
   return key;
 }
 
 /** From now on the keys of this scope are kept. */
-export const trustScope = (scope: Scope): void => trustedScopes.set(scopeText(scope), true);
+export function trustScope(scope: Scope): void {
+  const place = scopeText(scope);
+  if (!trustedScopes.get(place)) trustedScopes.set(place, true);
+}
 
 /** Drops the derived keys of one key id, or all of them. */
 export function forgetDerivedKeys(keyId?: string): void {

@@ -28,17 +28,18 @@ export function signRequest(request: OutgoingRequest, key: SigningKey, context: 
     [NONCE_HEADER, context.nonce],
   ];
   if (request.body === undefined) added.push([CONTENT_HASH_HEADER, UNSIGNED_PAYLOAD]);
-  const hasBody = request.body === undefined || request.body.length > 0;
-  const contentType = request.contentType ?? (hasBody ? 'application/octet-stream' : undefined);
-  if (request.contentType === undefined && contentType !== undefined) added.push(['content-type', contentType]);
+  // The official validators sign a type wherever there is a body.
+  const untyped = request.contentType === undefined && request.body?.length !== 0;
+  if (untyped) added.push(['content-type', 'application/octet-stream']);
 
-  const signed = new Map<string, string>([...request.signHeaders, ...added]);
-  if (contentType !== undefined) signed.set('content-type', contentType);
-  const names = [...signed.keys()].sort();
+  const signed = [...request.signHeaders, ...added];
+  if (request.contentType !== undefined) signed.push(['content-type', request.contentType]);
+  signed.sort(([a], [b]) => (a < b ? -1 : 1));
+  const names = signed.map(([name]) => name).join(';');
   const { path, query } = splitTarget(request.target);
   let canonical = `${request.method}\n${path}\n${canonicalQuery(query)}\n`;
-  for (const name of names) canonical += `${name}:${collapseBlanks(signed.get(name)!)}\n`;
-  canonical += `\n${names.join(';')}\n${request.body === undefined ? UNSIGNED_PAYLOAD : sha256Hex(request.body)}`;
+  for (const [name, value] of signed) canonical += `${name}:${collapseBlanks(value)}\n`;
+  canonical += `\n${names}\n${request.body === undefined ? UNSIGNED_PAYLOAD : sha256Hex(request.body)}`;
 
   const { stringToSign } = signatureTexts(canonical, scope);
   trustScope(scope); // ours, not a caller's
@@ -47,9 +48,6 @@ export function signRequest(request: OutgoingRequest, key: SigningKey, context: 
   const credential = `${key.keyId}/${date.slice(0, 8)}/${scope.region}/${scope.service}/${terminatorOf(2)}`;
   return [
     ...added,
-    [
-      'authorization',
-      `${algorithmOf(2)} Credential=${credential}, SignedHeaders=${names.join(';')}, Signature=${signature}`,
-    ],
+    ['authorization', `${algorithmOf(2)} Credential=${credential}, SignedHeaders=${names}, Signature=${signature}`],
   ];
 }
