@@ -141,7 +141,8 @@ export class FieldWriter {
   /** UTF-8; an unpaired surrogate becomes U+FFFD, since Envoy rejects a message with malformed text. */
   text(field: number, text: string): void {
     const length = Buffer.byteLength(text);
-    this.#buffer.write(text, this.#reserve(length), length);
+    const position = this.#reserve(length); // first: it may replace the buffer
+    this.#buffer.write(text, position, length);
     this.#varint(length);
     this.#varint(field * 8 + WIRE_BYTES);
   }
