@@ -4,7 +4,7 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { chmod, glob, link, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { KEY_SECRET_TYPE } from '../api/types.js';
 import type { Clock } from '../lib/clock.js';
@@ -212,9 +212,3 @@ function parseSecret(text: string): SecretResource {
     new Map(Object.entries(manifest.stringData).map(([field, value]) => [field, Buffer.from(value, 'utf8')])),
   );
 }
-
-/** For messages: the path as the user would type it. */
-export const shortPath = (path: string, workingFolder: string): string => {
-  const short = relative(workingFolder, path);
-  return short.startsWith('..') ? path : short;
-};

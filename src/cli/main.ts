@@ -15,3 +15,5 @@ const exitCode = await runProgram(process.argv.slice(2), {
   terminal: process.stderr.isTTY,
 });
 process.exitCode = exitCode;
+// A connection that something left open must not keep an ended command alive.
+setTimeout(() => process.exit(), 2000).unref();

@@ -2,6 +2,10 @@
 import { Command, CommanderError } from 'commander';
 import { errorMessage } from '../lib/errors.js';
 import { CommandError, EXIT, type CommandIo } from './io.js';
+import { addKeysCommand } from './keys.js';
+import { addLintCommand } from './lint.js';
+import { addRenderCommand } from './render.js';
+import { addRunCommand } from './run.js';
 import { addSignCommand } from './sign.js';
 import { addVerifyCommand } from './verify.js';
 import { addVersionCommand } from './version.js';
@@ -25,6 +29,10 @@ export async function runProgram(args: readonly string[], io: CommandIo): Promis
     .exitOverride();
   let exitCode: number = EXIT.ok;
   const setExitCode = (code: number): void => void (exitCode = code);
+  addRunCommand(program, io, setExitCode);
+  addLintCommand(program, io, setExitCode);
+  addRenderCommand(program, io, setExitCode);
+  addKeysCommand(program, io);
   addSignCommand(program, io);
   addVerifyCommand(program, io, setExitCode);
   addVersionCommand(program, io);

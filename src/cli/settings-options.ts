@@ -12,6 +12,9 @@ import {
 } from '../config/settings.js';
 import { CommandError, type CommandIo } from './io.js';
 
+/** Flags of a command with settings, as the parser gives them. */
+export type SettingFlags = Flags & { readonly config?: string };
+
 export function addSettings(command: Command, name: SettingCommand): Command {
   for (const setting of Object.values(SETTINGS) as Setting[]) {
     if (!setting.commands.includes(name)) continue;
@@ -32,7 +35,7 @@ export function addSettings(command: Command, name: SettingCommand): Command {
 }
 
 /** @throws CommandError with one line per mistake. */
-export function readSettings(flags: Flags & { readonly config?: string }, io: CommandIo): Config {
+export function readSettings(flags: SettingFlags, io: CommandIo): Config {
   try {
     return loadConfig({
       flags,

@@ -8,6 +8,7 @@ export function addVersionCommand(program: Command, io: CommandIo): void {
     .command('version')
     .description('print the versions of Countersign, Node and the Envoy it is built for')
     .option('--output <format>', 'text or json', 'text')
+    .addHelpText('after', '\nExamples:\n  countersign version\n  countersign version --output json')
     .action(({ output }: { output: string }) => {
       const versions = readVersions();
       if (output === 'json') io.stdout(`${JSON.stringify(versions, null, 2)}\n`);

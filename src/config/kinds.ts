@@ -28,6 +28,8 @@ export const port: Kind<number> = { placeholder: 'port', read: (value) => wholeN
 
 export const count: Kind<number> = { placeholder: 'n', read: (value) => wholeNumber(value, 1, 1024) };
 
+export const hops: Kind<number> = { placeholder: 'n', read: (value) => wholeNumber(value, 0, 16) };
+
 function wholeNumber(value: string, least: number, most: number): Read<number> {
   const number = /^\d{1,6}$/.test(value) ? Number(value) : Number.NaN;
   return number >= least && number <= most

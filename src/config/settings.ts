@@ -87,6 +87,20 @@ export const SETTINGS = {
     about: 'How long Envoy waits for a check before it answers 503.',
     commands: GATEWAY,
   },
+  trustedHops: {
+    flag: '--trusted-hops',
+    kind: kinds.hops,
+    default: '0',
+    about: 'Proxies of your own in front of the gateway whose X-Forwarded-For is believed.',
+    commands: GATEWAY,
+  },
+  caBundle: {
+    flag: '--ca-bundle',
+    kind: kinds.path,
+    defaultText: 'that of the system',
+    about: 'Certificate authorities for backends with TLS that name none, PEM file.',
+    commands: GATEWAY,
+  },
   envoy: {
     flag: '--envoy',
     kind: kinds.path,

@@ -28,6 +28,12 @@ export const METRICS = {
     help: 'Time of a check by phase, and of the whole as phase total.',
     buckets: [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5],
   },
+  sha1Signatures: {
+    name: 'countersign_sha1_signatures_total',
+    type: 'counter',
+    labels: ['dialect'],
+    help: 'Accepted signatures that are an HMAC with SHA-1.',
+  },
   gatewayRefusals: {
     name: 'countersign_gateway_refusals_total',
     type: 'counter',

@@ -1,0 +1,404 @@
+/**
+ * Composition root of `countersign run`: file provider → controller → ADS and authorizer on Unix sockets in a
+ * private folder, and a child Envoy. Starts the parts in an order in which none is asked before it can answer,
+ * and ends them the other way round.
+ */
+import { toBinary } from '@bufbuild/protobuf';
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createAuthorizer, type Authorizer } from '../authz/authorizer.js';
+import { createGrpcTransport } from '../authz/transport/grpc.js';
+import type { Config } from '../config/settings.js';
+import { BootstrapSchema } from '../gen/envoy/config/bootstrap/v3/bootstrap_pb.js';
+import { systemClock, type Clock } from '../lib/clock.js';
+import { AppError, errorMessage } from '../lib/errors.js';
+import { createFileProvider } from '../provider/file/file-provider.js';
+import type { Publication } from '../provider/provider.js';
+import { createMemoryStore } from '../ratelimit/memory.js';
+import { createRedisStore } from '../ratelimit/redis/store.js';
+import type { CounterStore } from '../ratelimit/store.js';
+import { createAdminServer } from '../telemetry/admin-server.js';
+import { createHealth } from '../telemetry/health.js';
+import type { Logger } from '../telemetry/logger.js';
+import { createMetrics, type Metrics } from '../telemetry/metrics.js';
+import { renderBootstrap } from '../xds/render/bootstrap.js';
+import { DEFAULT_MAX_DOWNSTREAM_CONNECTIONS } from '../xds/render/options.js';
+import { createAdsServer } from '../xds/server/ads-server.js';
+import { parseAccessLogLine, type AccessLogEntry } from './access-log.js';
+import { findEnvoy } from './binaries/envoy.js';
+import { renderOptions, translateContext } from './context.js';
+import { createController, type ControllerChange } from './controller.js';
+import { createEnvoyProcess } from './envoy-process.js';
+import { openKeyState } from './key-state.js';
+import { observeChecks } from './observe-checks.js';
+import { formatProblem, placeProblems, type PlacedProblem } from './problem-text.js';
+import { readVersions } from './versions.js';
+
+export interface GatewayOptions {
+  readonly config: Config;
+  /** The folder of manifests, as the user wrote it: problems are printed with it. */
+  readonly folder: string;
+  /** Absolute. */
+  readonly folderPath: string;
+  readonly stateFolder: string;
+  readonly log: Logger;
+  /** Each request, once it is over; the reason of a refusal is completed. */
+  readonly onAccessLog: (entry: AccessLogEntry) => void;
+  readonly clock?: Clock;
+}
+
+export interface GatewayAddresses {
+  readonly http: string;
+  readonly https: string | undefined;
+  readonly admin: string;
+}
+
+export interface Gateway {
+  /** Resolves when requests are served. @throws AppError saying what is in the way; the gateway is closed then. */
+  start(): Promise<GatewayAddresses>;
+  /** All conditions, problems and parts, as `/status` serves them. */
+  status(): unknown;
+  /** Resource counts, for people. */
+  summary(): string;
+  readonly metrics: Metrics;
+  readonly authorizer: Authorizer;
+  readonly envoyPid: number | undefined;
+  /** Drains, then ends every part. Safe to call more than once. */
+  close(): Promise<void>;
+}
+
+const READY_WITHIN_MS = 30_000;
+
+export function createGateway(options: GatewayOptions): Gateway {
+  const { config, folder, log, onAccessLog, clock = systemClock } = options;
+  const metrics = createMetrics({ processMetrics: true });
+  const health = createHealth(['configuration', 'authorizer', 'envoy']);
+  const versions = readVersions();
+  metrics.buildInfo.set({ version: versions.countersign, node: versions.node }, 1);
+  /** Undo of what has been started, newest last. */
+  const closers: (() => Promise<void>)[] = [];
+  const stopping = new AbortController();
+  let closed: Promise<void> | undefined;
+  let published: Publication | undefined;
+  let problems: readonly PlacedProblem[] = [];
+
+  const store = createStore();
+  const authorizer = createAuthorizer({
+    store,
+    clock,
+    random: randomUUID,
+    metrics: observeChecks(metrics),
+    logger: log.child({ component: 'authorizer' }),
+  });
+  const provider = createFileProvider({
+    folder: options.folderPath,
+    onError: (error) => log.error({ error: errorMessage(error) }, 'the folder cannot be read'),
+  });
+  let envoyMessage = 'starting';
+  const ads = createAdsServer({ onNode: (event) => controllerRef?.onNode(event), clock });
+  let controllerRef: ReturnType<typeof createController> | undefined;
+  let envoyRef: ReturnType<typeof createEnvoyProcess> | undefined;
+
+  function createStore(): CounterStore {
+    metrics.limiterHealthy.set(1);
+    if (!config.redisUrl) return createMemoryStore({ clock });
+    metrics.limiterHealthy.set(0);
+    return createRedisStore({
+      url: config.redisUrl.reveal(),
+      commandTimeoutMs: config.redisCommandTimeoutMs,
+      connectTimeoutMs: config.redisConnectTimeoutMs,
+      clock,
+      onHealthChange: ({ healthy, message }) => {
+        metrics.limiterHealthy.set(healthy ? 1 : 0);
+        if (stopping.signal.aborted) return;
+        log[healthy ? 'info' : 'warn'](
+          { component: 'limiter' },
+          healthy ? 'Redis is connected' : `Redis is away: ${message}`,
+        );
+      },
+    });
+  }
+
+  function report({ problems: translated, ready }: ControllerChange): void {
+    const before = new Set(problems.map(formatProblem));
+    problems = placeProblems(
+      published?.problems ?? [],
+      translated,
+      (object, path) => provider.locate(object, path),
+      folder,
+    );
+    for (const problem of problems) {
+      const line = formatProblem(problem);
+      if (!before.has(line)) log[problem.severity === 'error' ? 'error' : 'warn'](line);
+    }
+    if (problems.length === 0 && before.size > 0) log.info('no problems are left');
+    for (const { object, ready: condition } of ready) {
+      const name = `${object.kind} ${object.namespace}/${object.name}`;
+      if (condition.status === 'True')
+        log.info(`${name}: Ready${condition.reason === 'Ready' ? '' : ` (${condition.reason})`}`);
+      else log.warn(`${name}: not Ready, ${condition.reason}: ${condition.message}`);
+    }
+  }
+
+  async function start(): Promise<GatewayAddresses> {
+    const { adminAddress, adminPort, httpAddress, httpPort, httpsPort } = config;
+    // First, so that `/livez` answers and `/readyz` tells what the rest waits for.
+    const admin = createAdminServer({
+      address: adminAddress,
+      port: adminPort,
+      health,
+      metrics,
+      status,
+      version: versions,
+    });
+    const adminUrl = await admin.start();
+    closers.push(() => admin.close());
+    closers.push(() => store.close());
+    // Envoy shares ports with others of its user, so a second gateway would take half of the requests in silence.
+    await assertFree(httpAddress, httpPort, '--http-port');
+    if (httpsPort !== undefined) await assertFree(httpAddress, httpsPort, '--https-port');
+    const envoyFound = findEnvoy({ configured: config.envoy, log: (line) => log.info(line) });
+    envoyFound.catch(() => undefined);
+
+    const sockets = await mkdtemp(join(tmpdir(), 'countersign-'));
+    closers.push(() => rm(sockets, { recursive: true, force: true }));
+    const [adsSocket, authzSocket, envoyAdminSocket, bootstrapPath] = [
+      'ads.sock',
+      'authz.sock',
+      'envoy.sock',
+      'envoy.pb',
+    ].map((name) => join(sockets, name)) as [string, string, string, string];
+
+    const keyState = await openKeyState(
+      options.stateFolder,
+      {
+        onGenerated: ({ kind, key }, path) =>
+          log.info({ path }, `${kind === 'create' ? 'generated' : 'rotated'} the key of SignatureKey ${key}`),
+        onFault: (path, message) => log.error(`${path}: the generated key cannot be used: ${message}`),
+      },
+      clock,
+    );
+    const controller = createController({
+      context: translateContext(config),
+      renderOptions: renderOptions(config),
+      keyState,
+      authorizer,
+      ads,
+      metrics,
+      log,
+      clock,
+      onChange: (change) => {
+        report(change);
+        updateHealth();
+      },
+    });
+    controllerRef = controller;
+    closers.push(() => controller.close());
+    await provider.start((publication) => {
+      published = publication;
+      controller.setResources(publication.resources);
+    });
+    closers.push(() => provider.close());
+    await withinReason(controller.built, 'the configuration to be read');
+    health.set('configuration', true);
+
+    const transport = createGrpcTransport({
+      address: { socketPath: authzSocket },
+      check: (request) => authorizer.check(request),
+      ready: () => authorizer.ready,
+      onError: (error) =>
+        log.error({ component: 'authorizer', error: errorMessage(error) }, 'a check could not be answered'),
+    });
+    await transport.listen();
+    closers.push(() => transport.drain(config.drainTimeMs));
+    health.set('authorizer', true);
+    await ads.listen(`unix:${adsSocket}`);
+    closers.push(() => ads.close());
+
+    const bootstrap = renderBootstrap({
+      nodeId: 'envoy',
+      nodeCluster: 'countersign',
+      adminSocketPath: envoyAdminSocket,
+      xds: { socketPath: adsSocket },
+      authorizerSocketPaths: [authzSocket],
+      maxDownstreamConnections: DEFAULT_MAX_DOWNSTREAM_CONNECTIONS,
+    });
+    await writeFile(bootstrapPath, toBinary(BootstrapSchema, bootstrap), { mode: 0o600 });
+    const { path, version } = await envoyFound;
+    const envoy = createEnvoyProcess({
+      path,
+      bootstrapPath,
+      adminSocket: envoyAdminSocket,
+      concurrency: config.envoyConcurrency,
+      log: log.child({ component: 'envoy' }),
+      onAccessLog: onAccessLogLine,
+      onExit: (message) => {
+        metrics.envoyRestarts.inc();
+        envoyMessage = `Envoy ${message}; it is being restarted`;
+        updateHealth();
+      },
+    });
+    envoyRef = envoy;
+    closers.push(() => envoy.close(config.drainTimeMs));
+    await envoy.start();
+    log.debug({ version, pid: envoy.pid }, 'Envoy started');
+    await withinReason(listening(httpAddress, httpPort), `Envoy to listen on ${httpAddress}:${String(httpPort)}`);
+    if (httpsPort !== undefined)
+      await withinReason(listening(httpAddress, httpsPort), `Envoy to listen on ${httpAddress}:${String(httpsPort)}`);
+    await withinReason(becomesReady(), 'Envoy to acknowledge its configuration');
+    return {
+      http: `http://${hostText(httpAddress)}:${String(httpPort)}`,
+      https: httpsPort === undefined ? undefined : `https://${hostText(httpAddress)}:${String(httpsPort)}`,
+      admin: adminUrl,
+    };
+  }
+
+  function onAccessLogLine(line: string): void {
+    const parsed = parseAccessLogLine(line);
+    if (!parsed) return log.debug({ component: 'envoy' }, line);
+    if (parsed.refusedBy) metrics.gatewayRefusals.inc({ reason: parsed.refusedBy });
+    onAccessLog(parsed.entry);
+  }
+
+  /** The Envoy that is connected now holds the current configuration, or once held one since it started. */
+  function updateHealth(): void {
+    const connected = ads.nodes.length > 0;
+    const serving = connected && controllerRef?.served === true;
+    health.set('envoy', serving, connected ? 'has not acknowledged its configuration' : envoyMessage);
+  }
+
+  async function becomesReady(): Promise<void> {
+    while (!health.ready) {
+      stopping.signal.throwIfAborted();
+      await delay(10);
+    }
+  }
+
+  async function listening(address: string, port: number): Promise<void> {
+    const host = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
+    while (!(await accepts(host, port))) {
+      stopping.signal.throwIfAborted();
+      await delay(20);
+    }
+  }
+
+  /** @throws AppError when `wanted` takes too long, with what stands in the way. */
+  async function withinReason<T>(wanted: Promise<T>, what: string): Promise<T> {
+    const timeout = new AbortController();
+    const late = delay(READY_WITHIN_MS, undefined, { signal: AbortSignal.any([timeout.signal, stopping.signal]) }).then(
+      () => {
+        throw new AppError(
+          'ERR_START',
+          `waited ${String(READY_WITHIN_MS / 1000)} s for ${what} (${health.missing().join('; ')})`,
+        );
+      },
+    );
+    try {
+      return await Promise.race([wanted, late]);
+    } finally {
+      timeout.abort();
+      late.catch(() => undefined);
+    }
+  }
+
+  function status(): unknown {
+    return {
+      ready: health.ready,
+      missing: health.missing(),
+      versions,
+      snapshot: ads.snapshot.version,
+      envoy: { pid: envoyRef?.pid, connected: ads.nodes.length > 0 },
+      limiter: { mode: store.mode, ...store.health() },
+      problems,
+      resources: (controllerRef?.entries ?? []).map(({ object, fields, conditions }) => ({
+        ...object,
+        status: { ...fields, conditions },
+      })),
+    };
+  }
+
+  return {
+    metrics,
+    authorizer,
+    status,
+    get envoyPid() {
+      return envoyRef?.pid;
+    },
+    summary() {
+      const model = controllerRef?.model;
+      const apis =
+        model?.groups.reduce(
+          (sum, group) => sum + new Set(group.environments.flatMap((e) => e.apis.map((api) => api.name))).size,
+          0,
+        ) ?? 0;
+      const count = (n: number, one: string, many = `${one}s`): string => `${String(n)} ${n === 1 ? one : many}`;
+      return [
+        count(model?.groups.length ?? 0, 'group'),
+        count(apis, 'API'),
+        count(model?.callerKeys.length ?? 0, 'caller key'),
+        count(problems.length, 'problem'),
+      ].join(', ');
+    },
+    async start() {
+      try {
+        return await start();
+      } catch (error) {
+        await this.close();
+        throw error;
+      }
+    },
+    close() {
+      closed ??= (async () => {
+        stopping.abort();
+        for (const part of ['configuration', 'authorizer', 'envoy']) health.set(part, false, 'stopping');
+        for (const close of closers.reverse()) {
+          await close().catch((error: unknown) =>
+            log.error({ error: errorMessage(error) }, 'a part did not end cleanly'),
+          );
+        }
+      })();
+      return closed;
+    },
+  };
+}
+
+async function assertFree(address: string, port: number, flag: string): Promise<void> {
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => {
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      const why =
+        error.code === 'EADDRINUSE'
+          ? 'is in use by another program'
+          : error.code === 'EACCES'
+            ? 'needs more rights'
+            : error.message;
+      reject(
+        new AppError('ERR_ADDRESS_IN_USE', `port ${String(port)} on ${address} ${why}; choose another with ${flag}`, {
+          cause: error,
+        }),
+      );
+    });
+    probe.listen(port, address, resolve);
+  });
+  await new Promise<void>((resolve) => probe.close(() => resolve()));
+}
+
+function accepts(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, host);
+    const answer = (value: boolean) => () => {
+      socket.destroy();
+      resolve(value);
+    };
+    socket.once('connect', answer(true)).once('error', answer(false));
+  });
+}
+
+const hostText = (address: string): string => {
+  if (address === '0.0.0.0' || address === '::') return 'localhost';
+  return address.includes(':') ? `[${address}]` : address;
+};

@@ -1,0 +1,42 @@
+/** Problems as lines that editors and CI read: `file:line:column: severity Reason: path: message`. */
+import { join } from 'node:path';
+import type { Problem } from '../api/problem.js';
+import type { InputProblem, Provider } from '../provider/provider.js';
+
+export interface PlacedProblem extends Problem {
+  readonly file: string;
+  /** 1-based; 0 when nobody knows the place. */
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Problems of the input and of its translation with their places, in reading order. `folder` as the user wrote it. */
+export function placeProblems(
+  input: readonly InputProblem[],
+  translated: readonly Problem[],
+  locate: Provider['locate'],
+  folder: string,
+): PlacedProblem[] {
+  const placed = [...input, ...translated].map((problem: InputProblem): PlacedProblem => {
+    const { place: known, ...rest } = problem;
+    const place = known ?? locate(problem.object, problem.path);
+    return {
+      ...rest,
+      file: place ? join(folder, place.file) : folder,
+      line: place?.line ?? 0,
+      column: place?.column ?? 0,
+    };
+  });
+  return placed.sort(
+    (a, b) => compare(a.file, b.file) || a.line - b.line || a.column - b.column || compare(a.path, b.path),
+  );
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+export function formatProblem({ file, line, column, severity, reason, object, path, message }: PlacedProblem): string {
+  const place = line === 0 ? file : `${file}:${String(line)}:${String(column)}`;
+  const about =
+    object.name === '' ? '' : `${object.kind} ${object.namespace === '' ? '' : `${object.namespace}/`}${object.name}: `;
+  return `${place}: ${severity} ${reason}: ${about}${path === '' ? '' : `${path}: `}${message}`;
+}

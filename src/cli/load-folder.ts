@@ -1,0 +1,60 @@
+/** Reads and translates a folder once, as `run` would, for commands that only look. */
+import { statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { translateContext } from '../app/context.js';
+import { completeInMemory, readKeyState } from '../app/key-state.js';
+import { placeProblems, type PlacedProblem } from '../app/problem-text.js';
+import type { Config } from '../config/settings.js';
+import { Folder } from '../provider/file/folder.js';
+import type { ResourceSet } from '../resources/resource-set.js';
+import { translate } from '../translate/translate.js';
+import type { Translation } from '../translate/translation.js';
+import { CommandError, type CommandIo } from './io.js';
+
+export interface LoadedFolder {
+  readonly resources: ResourceSet;
+  readonly translation: Translation;
+  readonly problems: readonly PlacedProblem[];
+  readonly folder: Folder;
+  /** Generated Secrets on disk, by `namespace/name`. */
+  readonly keyFiles: ReadonlyMap<string, string>;
+}
+
+/** Absolute. @throws CommandError when there is no such folder. */
+export function resolveFolder(folder: string, io: CommandIo): string {
+  const path = resolve(io.workingFolder, folder);
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new CommandError(`${folder} is not a folder`);
+  return path;
+}
+
+export const stateFolderOf = (config: Config, folderPath: string): string =>
+  config.stateDir ?? join(folderPath, '.countersign');
+
+/** Keys that `run` would generate are made up in memory, so that they are no problem here. */
+export async function loadFolder(folderArgument: string, config: Config, io: CommandIo): Promise<LoadedFolder> {
+  const path = resolveFolder(folderArgument, io);
+  const folder = new Folder(path);
+  await folder.scan();
+  const generated = await readKeyState(stateFolderOf(config, path));
+  const nowMs = Date.now();
+  const resources = completeInMemory(
+    folder.publication.resources,
+    generated.map(({ secret }) => secret),
+    () => nowMs,
+  );
+  const translation = translate(resources, { ...translateContext(config), nowMs });
+  return {
+    resources,
+    translation,
+    folder,
+    problems: placeProblems(
+      folder.publication.problems,
+      translation.problems,
+      (object, field) => folder.locate(object, field),
+      folderArgument,
+    ),
+    keyFiles: new Map(
+      generated.map(({ secret, path: file }) => [`${secret.metadata.namespace}/${secret.metadata.name}`, file]),
+    ),
+  };
+}

@@ -1,0 +1,101 @@
+/** `countersign run`: serves a folder of manifests with a child Envoy until a signal ends it. */
+import type { Command } from 'commander';
+import type { AccessLogEntry } from '../app/access-log.js';
+import type { GatewayAddresses } from '../app/gateway.js';
+import { errorMessage } from '../lib/errors.js';
+import { EXIT, type CommandIo } from './io.js';
+import { addSettings, readSettings, type SettingFlags } from './settings-options.js';
+
+export function addRunCommand(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  const command = program
+    .command('run')
+    .description(
+      'serve a folder of YAML: everything in one process and a child Envoy; edits are live in under a second',
+    )
+    .argument('<dir>', 'folder of YAML; watched');
+  addSettings(command, 'run')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  countersign run examples/quickstart --service shop/orders:8080=127.0.0.1:9000
+  countersign run config/ --http-port 80 --http-address 0.0.0.0 --redis-url redis://127.0.0.1:6379
+  countersign run config/ --https-port 8443 --tls-cert cert.pem --tls-key key.pem
+
+The access log goes to stdout, everything else to stderr. The first SIGINT or SIGTERM drains and ends everything,
+a second one ends at once. Exit codes: 0 ended by a signal, 1 failed, 2 wrong usage, 130 or 143 ended at once.`,
+    )
+    .action(async (dir: string, flags: SettingFlags) => {
+      setExitCode(await run(dir, flags, io));
+    });
+}
+
+async function run(dir: string, flags: SettingFlags, io: CommandIo): Promise<number> {
+  const config = readSettings(flags, io);
+  const [{ createGateway }, { createLogger }, { resolveFolder, stateFolderOf }, { formatAccessLogEntry }] =
+    await Promise.all([
+      import('../app/gateway.js'),
+      import('../telemetry/logger.js'),
+      import('./load-folder.js'),
+      import('../app/access-log.js'),
+    ]);
+  const folderPath = resolveFolder(dir, io);
+  const format = config.logFormat === 'auto' ? (io.terminal ? 'pretty' : 'json') : config.logFormat;
+  const log = createLogger({ level: config.logLevel, format, write: io.stderr });
+  const onAccessLog = (entry: AccessLogEntry): void =>
+    io.stdout(`${format === 'pretty' ? formatAccessLogEntry(entry) : JSON.stringify(entry)}\n`);
+  const gateway = createGateway({
+    config,
+    folder: dir,
+    folderPath,
+    stateFolder: stateFolderOf(config, folderPath),
+    log,
+    onAccessLog,
+  });
+
+  const stopped = stopOnSignal((signal) => {
+    log.info(`${signal}: stopping (once more ends at once)`);
+    return gateway.close();
+  });
+  try {
+    const addresses = await gateway.start();
+    log.info(addresses, readyText(addresses, gateway.summary()));
+  } catch (error) {
+    // A signal during the start is no failure.
+    if (!stopped.signalled()) {
+      log.error(errorMessage(error));
+      stopped.dispose();
+      return EXIT.failed;
+    }
+  }
+  await stopped.done;
+  log.info('stopped');
+  return EXIT.ok;
+}
+
+const readyText = ({ http, https }: GatewayAddresses, summary: string): string =>
+  `ready: ${summary}; serving ${[http, https].filter((url) => url !== undefined).join(' and ')}`;
+
+const EXIT_BY_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/** `done` resolves after `stop`, which the first signal calls; the second signal ends the process. */
+function stopOnSignal(stop: (signal: string) => Promise<void>) {
+  let first: string | undefined;
+  let resolve: () => void;
+  const done = new Promise<void>((r) => (resolve = r));
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (first !== undefined) process.exit(EXIT_BY_SIGNAL[signal as keyof typeof EXIT_BY_SIGNAL]);
+    first = signal;
+    void stop(signal).finally(() => {
+      dispose();
+      resolve();
+    });
+  };
+  const dispose = (): void => {
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return { done, dispose, signalled: () => first !== undefined };
+}

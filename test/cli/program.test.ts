@@ -1,0 +1,48 @@
+import { describe, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runCli } from '../support/cli.js';
+
+const manifest = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as {
+  version: string;
+};
+const COMMANDS = ['run', 'lint', 'render', 'keys', 'sign', 'verify', 'version'];
+
+describe('the command line', () => {
+  test('prints the version of the package', async () => {
+    expect(await runCli(['version'])).toEqual({
+      exitCode: 0,
+      stdout: `countersign ${manifest.version}\nnode ${process.versions.node}\nenvoy 1.40\n`,
+      stderr: '',
+    });
+    expect(JSON.parse((await runCli(['version', '--output', 'json'])).stdout)).toEqual({
+      countersign: manifest.version,
+      node: process.versions.node,
+      envoy: '1.40',
+    });
+  });
+
+  test('lists every command in its help', async () => {
+    const { exitCode, stdout } = await runCli(['--help']);
+    expect(exitCode).toBe(0);
+    for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
+  });
+
+  test.each(COMMANDS)('`%s --help` says what it does and gives an example', async (command) => {
+    const { exitCode, stdout } = await runCli([command, '--help']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(`Usage: countersign ${command}`);
+    expect(stdout).toMatch(new RegExp(`Examples:\\n(.*\\n)*?.*countersign ${command}`));
+  });
+
+  test('suggests the command that was meant', async () => {
+    const { exitCode, stderr } = await runCli(['lnit', 'config/']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain("error: unknown command 'lnit'");
+    expect(stderr).toContain('(Did you mean lint?)');
+  });
+
+  test('without arguments shows its help and ends as wrong usage', async () => {
+    expect(await runCli([])).toMatchObject({ exitCode: 2, stdout: expect.stringContaining('Usage: countersign') });
+  });
+});
