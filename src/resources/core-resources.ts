@@ -115,8 +115,8 @@ function parseSecret(metadata: ObjectMeta, raw: Readonly<Record<string, unknown>
   }
   const type = raw['type'] ?? 'Opaque';
   if (typeof type !== 'string') faults.push({ path: 'type', message: 'must be text' });
-  if (faults.length > 0) return { ok: false, faults };
-  return { ok: true, resource: new SecretResource(metadata, String(type), data) };
+  if (typeof type !== 'string' || faults.length > 0) return { ok: false, faults };
+  return { ok: true, resource: new SecretResource(metadata, type, data) };
 }
 
 function parseService(metadata: ObjectMeta, raw: Readonly<Record<string, unknown>>): Parsed {

@@ -35,13 +35,20 @@ export function readObjects(document: ManifestDocument): ManifestObject[] {
 
 /** kubectl prints lists; a List inside a List is none that it prints. */
 function unpack(value: unknown, root: string): { value: unknown; root: string }[] {
-  if (!isRecord(value) || root !== '' || value['apiVersion'] !== 'v1' || value['kind'] !== 'List' || !Array.isArray(value['items']))
+  if (
+    !isRecord(value) ||
+    root !== '' ||
+    value['apiVersion'] !== 'v1' ||
+    value['kind'] !== 'List' ||
+    !Array.isArray(value['items'])
+  )
     return [{ value, root }];
   return value['items'].flatMap((item, i) => unpack(item, `items[${i}]`));
 }
 
 function check(value: unknown): CheckedValue {
-  if (!isRecord(value)) return { reference: referenceTo(value), problems: checkObject(value).problems, resource: undefined };
+  if (!isRecord(value))
+    return { reference: referenceTo(value), problems: checkObject(value).problems, resource: undefined };
   let result = checked.get(value);
   if (!result) {
     result = checkRecord(value);
@@ -60,10 +67,16 @@ function checkRecord(value: Readonly<Record<string, unknown>>): CheckedValue {
   });
   if (apiVersion === 'v1') {
     const core = CORE_KINDS.find((known) => known === kind);
-    return core ? checkCore(core, value, reference) : refuse('kind', `of v1 only ${CORE_KINDS.join(', ')} and List are read here`);
+    return core
+      ? checkCore(core, value, reference)
+      : refuse('kind', `of v1 only ${CORE_KINDS.join(', ')} and List are read here`);
   }
   const ours = (KINDS as readonly unknown[]).includes(kind);
-  if (!ours && apiVersion !== API_VERSION && !(typeof apiVersion === 'string' && apiVersion.startsWith(`${API_GROUP}/`)))
+  if (
+    !ours &&
+    apiVersion !== API_VERSION &&
+    !(typeof apiVersion === 'string' && apiVersion.startsWith(`${API_GROUP}/`))
+  )
     return refuse('apiVersion', `only ${API_VERSION} and v1 are read here`);
   const { object, problems } = checkObject(value);
   return { reference: object ? referenceTo(object) : reference, problems, resource: object };
@@ -86,8 +99,13 @@ function referenceTo(value: unknown): ObjectReference {
   const { kind, metadata } = isRecord(value) ? value : {};
   const { namespace, name } = isRecord(metadata) ? metadata : {};
   const text = (part: unknown, otherwise: string): string => (typeof part === 'string' ? part : otherwise);
-  return { kind: text(kind, ''), namespace: kind === 'Namespace' ? '' : text(namespace, 'default'), name: text(name, '') };
+  return {
+    kind: text(kind, ''),
+    namespace: kind === 'Namespace' ? '' : text(namespace, 'default'),
+    name: text(name, ''),
+  };
 }
 
 /** The kinds of ours; others have no transition rules. */
-export const isOurs = (resource: AnyResource): resource is Extract<AnyResource, { kind: Kind }> => (KINDS as readonly string[]).includes(resource.kind);
+export const isOurs = (resource: AnyResource): resource is Extract<AnyResource, { kind: Kind }> =>
+  (KINDS as readonly string[]).includes(resource.kind);

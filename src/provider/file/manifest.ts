@@ -59,18 +59,27 @@ export function parseManifest(text: string, previous: readonly ManifestDocument[
  * @param root path of the resource inside the document, e.g. `items[3]` of a List.
  */
 export function locateInDocument(document: ManifestDocument, path: string, root = ''): Position {
-  const lines = new LineCounter();
-  const tree = parseDocument(document.text, { ...PARSE_OPTIONS, lineCounter: lines });
-  let offset = 0;
+  const { tree, lines } = treeOf(document);
   let node: unknown = tree.contents;
-  if (isNode(node) && node.range) offset = node.range[0];
+  let offset = isNode(node) && node.range ? node.range[0] : 0;
   for (const segment of [...pathSegments(root), ...pathSegments(path)]) {
-    const next: { node: unknown; offset: number } | undefined = step(node, segment);
+    const next = step(node, segment);
     if (!next) break;
     ({ node, offset } = next);
   }
   const { line, col } = lines.linePos(offset);
   return { line: line + document.firstLine - 1, column: col };
+}
+
+let lastTree: { readonly text: string; readonly tree: Document; readonly lines: LineCounter } | undefined;
+
+/** Problems come document by document, so the last tree answers most questions. */
+function treeOf({ text }: ManifestDocument): { readonly tree: Document; readonly lines: LineCounter } {
+  if (lastTree?.text !== text) {
+    const lines = new LineCounter();
+    lastTree = { text, tree: parseDocument(text, { ...PARSE_OPTIONS, lineCounter: lines }), lines };
+  }
+  return lastTree;
 }
 
 function step(node: unknown, segment: string | number): { node: unknown; offset: number } | undefined {

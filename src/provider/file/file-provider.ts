@@ -1,0 +1,85 @@
+/** Watches a folder of manifests. Events only say "look": the state of the disk decides, so a lost or doubled event changes nothing. */
+import { basename, resolve } from 'node:path';
+import { type FSWatcher, watch } from 'chokidar';
+import type { ObjectReference } from '../../api/problem.js';
+import type { Place, Provider, Publication } from '../provider.js';
+import { Folder } from './folder.js';
+
+/** Editors write in several steps (truncate, write, rename): wait for quiet, but not for ever. */
+const SETTLE_MS = 50;
+const MAX_SETTLE_MS = 500;
+
+export interface FileProviderOptions {
+  readonly folder: string;
+  /** An exception while scanning; the provider goes on. */
+  readonly onError: (error: unknown) => void;
+}
+
+export function createFileProvider({ folder: path, onError }: FileProviderOptions): Provider {
+  const root = resolve(path);
+  const folder = new Folder(root);
+  let watcher: FSWatcher | undefined;
+  let publish: ((publication: Publication) => void) | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let firstEventMs: number | undefined;
+  let scanning: Promise<void> | undefined;
+  let again = false;
+
+  async function scan(): Promise<void> {
+    do {
+      again = false;
+      try {
+        if (await folder.scan()) publish?.(folder.publication);
+      } catch (error) {
+        onError(error);
+      }
+    } while (again && publish);
+  }
+
+  function look(): void {
+    timer = undefined;
+    firstEventMs = undefined;
+    if (scanning) again = true;
+    else scanning = scan().finally(() => (scanning = undefined));
+  }
+
+  function onEvent(): void {
+    if (!publish) return;
+    const now = performance.now();
+    firstEventMs ??= now;
+    clearTimeout(timer);
+    timer = setTimeout(look, Math.min(SETTLE_MS, Math.max(0, firstEventMs + MAX_SETTLE_MS - now)));
+  }
+
+  return {
+    async start(publishTo) {
+      // Watching starts before the first scan: what changes in between is seen by one or the other.
+      watcher = watch(root, { ignoreInitial: true, ignored: (file) => isHidden(file, root) });
+      // `raw` also tells of entries that are ignored: `..data` of a ConfigMap is swapped without touching the links.
+      watcher.on('all', onEvent).on('raw', onEvent).on('error', onError);
+      const ready = new Promise<void>((done) => watcher?.once('ready', done));
+      await ready;
+      await folder.scan();
+      publish = publishTo;
+      publish(folder.publication);
+      // What happened between the scan and now.
+      onEvent();
+    },
+    async close() {
+      publish = undefined;
+      clearTimeout(timer);
+      await watcher?.close();
+      await scanning;
+    },
+    locate(object: ObjectReference, fieldPath: string): Place | undefined {
+      return folder.locate(object, fieldPath);
+    },
+  };
+}
+
+/** Single-dot names are never manifests; double-dot ones are how the kubelet swaps a mounted volume. */
+function isHidden(file: string, root: string): boolean {
+  if (file === root) return false;
+  const name = basename(file);
+  return name.startsWith('.') && !name.startsWith('..');
+}

@@ -1,0 +1,104 @@
+import { describe } from '@jest/globals';
+import type { Api, Environment, Group, Model, Route } from '../../../src/model/model.js';
+import { parseManifest } from '../../../src/provider/file/manifest.js';
+import { readObjects } from '../../../src/provider/file/manifest-objects.js';
+import { isRecord } from '../../../src/resources/core-resources.js';
+import { createResourceSet } from '../../../src/resources/resource-set.js';
+import { translate } from '../../../src/translate/translate.js';
+import type { Endpoint, ObjectStatus, TranslateContext } from '../../../src/translate/translation.js';
+import { goldenTests } from '../../support/golden.js';
+
+/** A document `kind: Context` sets what flags and the clock would; these are its defaults. */
+const DEFAULT_CONTEXT = { now: '2027-01-01T00:00:00Z', services: { 'shop/orders:8080': '192.0.2.10:9000' } };
+
+describe('translate', () => {
+  goldenTests(import.meta.dirname, (input) => {
+    const manifest = parseManifest(input);
+    if (!manifest.ok) throw new Error(manifest.fault.message);
+    const objects = manifest.documents.flatMap(readObjects);
+    const contextObject = objects.find(({ reference }) => reference.kind === 'Context')?.document.value;
+    const manifests = objects.filter(({ reference }) => reference.kind !== 'Context');
+    const resources = createResourceSet(manifests.flatMap(({ resource }) => resource ?? []));
+    const { model, statuses, problems, nextChangeMs } = translate(resources, readContext(contextObject));
+    const told = [...manifests.flatMap((object) => object.problems), ...problems];
+    return {
+      out: {
+        model: viewModel(model),
+        statuses: Object.fromEntries([...statuses].map(([key, status]) => [key, viewStatus(status)])),
+        problems: told.map(
+          ({ severity, object, path, reason, message }) =>
+            `${severity} ${object.kind}/${object.namespace}/${object.name} ${path}: ${reason}: ${message}`,
+        ),
+        nextChange: nextChangeMs === undefined ? undefined : new Date(nextChangeMs).toISOString(),
+      },
+    };
+  });
+});
+
+interface ContextDocument {
+  readonly now: string;
+  readonly services: Readonly<Record<string, string>>;
+  readonly clusterDomain?: string;
+  readonly backendHosts?: readonly string[];
+  readonly hostnames?: readonly string[];
+}
+
+function readContext(value: unknown): TranslateContext {
+  const context: ContextDocument = { ...DEFAULT_CONTEXT, ...(isRecord(value) ? value : {}) };
+  const { now, services, clusterDomain, backendHosts, hostnames = [] } = context;
+  return {
+    nowMs: Date.parse(now),
+    services: new Map(Object.entries(services).map(([key, address]) => [key, [readEndpoint(address)]])),
+    ...(clusterDomain !== undefined && { clusterDomain }),
+    allowedBackendHosts: backendHosts ?? 'Any',
+    hostnameClaims: hostnames.map((claim) => {
+      const [namespace = '', pattern = ''] = claim.split('=');
+      return { namespace, pattern };
+    }),
+  };
+}
+
+function readEndpoint(address: string): Endpoint {
+  const colon = address.lastIndexOf(':');
+  return { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
+}
+
+const line = ({ type, status, reason, message }: ObjectStatus['conditions'][number]): string =>
+  [`${type}=${status}`, reason, message].filter((part) => part !== '').join(' | ');
+
+function viewStatus({ conditions, idle, fields }: ObjectStatus): unknown {
+  const targets =
+    'targets' in fields
+      ? fields.targets.map((target) => ({ ...target, conditions: target.conditions.map(line) }))
+      : undefined;
+  return { conditions: conditions.map(line), idle, ...fields, targets };
+}
+
+/** The model as a reviewer reads it: routes once, settings that an API shares with its group not repeated. */
+function viewModel(model: Model): unknown {
+  return { ...model, groups: model.groups.map(viewGroup) };
+}
+
+function viewGroup({ environments, ...group }: Group): unknown {
+  const routes = new Map<string, Route>();
+  for (const environment of environments)
+    for (const { route } of [environment, ...environment.apis]) routes.set(route.id, route);
+  return {
+    ...group,
+    environments: environments.map(viewEnvironment),
+    routes: Object.fromEntries([...routes].map(([id, { group: _group, id: _id, ...route }]) => [id, route])),
+  };
+}
+
+function viewEnvironment({ apis, route, ...environment }: Environment): unknown {
+  return { ...environment, route: route.id, apis: apis.map((api) => viewApi(api, environment.verification)) };
+}
+
+function viewApi({ verification, route, match, ...api }: Api, shared: Api['verification']): unknown {
+  return {
+    ...api,
+    match: `${match.path.type} ${match.path.value} ${match.methods?.join(',') ?? 'any'}`,
+    verification: verification === shared ? undefined : verification,
+    route: route.id,
+  };
+}

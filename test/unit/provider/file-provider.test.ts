@@ -1,0 +1,153 @@
+import { mkdir, mkdtemp, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { createFileProvider } from '../../../src/provider/file/file-provider.js';
+import type { Provider, Publication } from '../../../src/provider/provider.js';
+import { eventually } from '../../support/eventually.js';
+
+const key = (name: string, spec = 'usage: Backend, type: HMAC') => `apiVersion: countersign.dev/v1alpha1
+kind: SignatureKey
+metadata: {name: ${name}, namespace: shop}
+spec: {${spec}}
+`;
+
+let folder: string;
+let provider: Provider;
+let publications: Publication[];
+const last = (): Publication => publications.at(-1) ?? expect.fail();
+const names = (): string[] => [...last().resources.SignatureKey.keys()].sort();
+const told = (): string[] =>
+  last().problems.map(({ place, message }) => `${place?.file}:${place?.line}:${place?.column}: ${message}`);
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'countersign-'));
+  publications = [];
+});
+
+afterEach(async () => {
+  await provider.close();
+  await rm(folder, { recursive: true });
+});
+
+async function start(): Promise<void> {
+  provider = createFileProvider({
+    folder,
+    onError: (error) => {
+      throw error;
+    },
+  });
+  await provider.start((publication) => publications.push(publication));
+}
+
+describe('a watched folder', () => {
+  test('publishes what it holds, then new, changed and removed files', async () => {
+    await writeFile(join(folder, 'a.yaml'), key('a'));
+    await start();
+    expect(names()).toEqual(['shop/a']);
+    await mkdir(join(folder, 'deep/er'), { recursive: true });
+    await writeFile(
+      join(folder, 'deep/er/b.json'),
+      JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } }),
+    );
+    await eventually(() => expect([...last().resources.Namespace.keys()]).toEqual(['shop']));
+    await writeFile(join(folder, 'a.yaml'), `${key('a')}---\n${key('c')}`);
+    await eventually(() => expect(names()).toEqual(['shop/a', 'shop/c']));
+    await unlink(join(folder, 'a.yaml'));
+    await eventually(() => expect(names()).toEqual([]));
+  });
+
+  test('sees a file that an editor replaces by renaming another over it', async () => {
+    await writeFile(join(folder, 'a.yaml'), key('a'));
+    await start();
+    for (const name of ['b', 'c', 'd']) {
+      await writeFile(join(folder, '.a.yaml.swp'), key(name));
+      await rename(join(folder, '.a.yaml.swp'), join(folder, 'a.yaml'));
+      await eventually(() => expect(names()).toEqual([`shop/${name}`]));
+    }
+  });
+
+  test('follows the ..data link of a mounted ConfigMap when it is swapped', async () => {
+    const version = async (name: string): Promise<void> => {
+      await mkdir(join(folder, `..${name}`));
+      await writeFile(join(folder, `..${name}/keys.yaml`), key(name));
+      await symlink(`..${name}`, join(folder, '..data_tmp'));
+      await rename(join(folder, '..data_tmp'), join(folder, '..data'));
+    };
+    await version('one');
+    await symlink('..data/keys.yaml', join(folder, 'keys.yaml'));
+    await start();
+    expect(names()).toEqual(['shop/one']);
+    // The old version stays on disk here: nothing tells of the change but the swapped link.
+    await version('two');
+    await eventually(() => expect(names()).toEqual(['shop/two']));
+    await version('three');
+    await rm(join(folder, '..one'), { recursive: true });
+    await eventually(() => expect(names()).toEqual(['shop/three']));
+  });
+
+  test('keeps the last good state of a file that does not parse, and says where it is wrong', async () => {
+    await writeFile(join(folder, 'a.yaml'), key('a'));
+    await writeFile(join(folder, 'b.yaml'), key('b'));
+    await start();
+    const before = last().resources.SignatureKey.get('shop/a');
+    await writeFile(join(folder, 'a.yaml'), `${key('a')}---\nkind: [unclosed\n`);
+    await eventually(() => expect(told()).toEqual([expect.stringMatching(/^a\.yaml:\d+:\d+: ./)]));
+    expect(last().resources.SignatureKey.get('shop/a')).toBe(before);
+    expect(names()).toEqual(['shop/a', 'shop/b']);
+    await writeFile(join(folder, 'a.yaml'), key('z'));
+    await eventually(() => expect([names(), told()]).toEqual([['shop/b', 'shop/z'], []]));
+  });
+
+  test('keeps the predecessor of an object that the schema or a transition rule refuses', async () => {
+    await writeFile(join(folder, 'a.yaml'), `${key('a')}---\n${key('b')}`);
+    await start();
+    await writeFile(
+      join(folder, 'a.yaml'),
+      `${key('a', 'usage: Backend, type: Basic')}---\n${key('b', 'usage: Backnd, type: HMAC')}`,
+    );
+    await eventually(() => expect(told()).toHaveLength(2));
+    expect(told()).toEqual([
+      expect.stringMatching(/^a\.yaml:4:24: type is immutable/),
+      expect.stringMatching(/^a\.yaml:9:8: /),
+    ]);
+    expect([...last().resources.SignatureKey.values()].map(({ spec }) => [spec.usage, spec.type])).toEqual([
+      ['Backend', 'HMAC'],
+      ['Backend', 'HMAC'],
+    ]);
+  });
+
+  test('lets an immutable field change when the object was deleted in between', async () => {
+    await writeFile(join(folder, 'a.yaml'), key('a'));
+    await start();
+    await unlink(join(folder, 'a.yaml'));
+    await eventually(() => expect(names()).toEqual([]));
+    await writeFile(join(folder, 'a.yaml'), key('a', 'usage: Backend, type: Basic'));
+    await eventually(() => expect(last().resources.SignatureKey.get('shop/a')?.spec.type).toBe('Basic'));
+    expect(told()).toEqual([]);
+  });
+
+  test('keeps the identity of objects that an edit of the same file leaves alone', async () => {
+    await writeFile(join(folder, 'a.yaml'), `${key('a')}---\n${key('b')}`);
+    await start();
+    const before = last().resources.SignatureKey;
+    await writeFile(
+      join(folder, 'a.yaml'),
+      `${key('a')}---\n${key('b', 'usage: Backend, type: HMAC, state: Disabled')}`,
+    );
+    await eventually(() => expect(last().resources.SignatureKey.get('shop/b')?.spec.state).toBe('Disabled'));
+    expect(last().resources.SignatureKey.get('shop/a')).toBe(before.get('shop/a'));
+  });
+
+  test('keeps everything while the folder itself is away', async () => {
+    await mkdir(join(folder, 'manifests'));
+    await writeFile(join(folder, 'manifests/a.yaml'), key('a'));
+    const root = folder;
+    folder = join(root, 'manifests');
+    await start();
+    folder = root;
+    await rename(join(root, 'manifests'), join(root, 'elsewhere'));
+    await eventually(() => expect(told()).toEqual([expect.stringContaining('the folder cannot be read')]));
+    expect(names()).toEqual(['shop/a']);
+  });
+});
