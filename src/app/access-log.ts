@@ -78,8 +78,11 @@ const STATUSES: Readonly<Record<number, GatewayReason>> = {
 
 /** The reason of a refusal that Envoy made by itself; `undefined` when authorizer or backend answered, or it is no refusal. */
 export function gatewayReason(entry: AccessLogEntry): GatewayReason | undefined {
-  const { details = '', flags = '', status = 0, reason } = entry;
-  if (reason !== undefined && reason !== '' && reason !== '-') return undefined;
+  const { details = '', flags = '', status = 0, reason, decision } = entry;
+  // The authorizer's reasons come with its decision, those of our own routes without.
+  if (decision === undefined && reason !== undefined && Object.hasOwn(GATEWAY_REASONS, reason))
+    return reason as GatewayReason;
+  if (reason !== undefined && reason !== '' && reason !== 'ok') return undefined;
   if (details === 'via_upstream' || details.startsWith('ext_authz_denied')) return undefined;
   if (status !== 0 && status < 400) return undefined;
   // The guard is the only direct response that is an error.

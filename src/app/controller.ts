@@ -17,7 +17,7 @@ import type { ObjectStatus, TranslateContext, Translation } from '../translate/t
 import { clusterName } from '../xds/names.js';
 import type { RenderOptions } from '../xds/render/options.js';
 import { renderSnapshot } from '../xds/render/snapshot.js';
-import { CLUSTER_TYPE } from '../xds/resource-types.js';
+import { CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE } from '../xds/resource-types.js';
 import type { AdsServer, NodeEvent } from '../xds/server/ads-server.js';
 import { createDebounce } from './debounce.js';
 import type { KeyState } from './key-state.js';
@@ -71,6 +71,8 @@ export function createController(options: ControllerOptions): Controller {
   const memo = createTranslationMemo();
   const board = createStatusBoard(clock);
   const closing = new AbortController();
+  // An Envoy that has only just connected subscribes to these in turn.
+  const typeUrls = [CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE, ...(renderOptions.https ? [SECRET_TYPE] : [])];
   let resources: ResourceSet | undefined;
   let translation: Translation = { model: EMPTY_MODEL, statuses: new Map(), problems: [], nextChangeMs: undefined };
   let acknowledgedVersion: string | undefined;
@@ -118,7 +120,7 @@ export function createController(options: ControllerOptions): Controller {
   }
 
   function awaitAcknowledgement(version: string): void {
-    ads.acknowledged(version, { minimumNodes: 1, signal: closing.signal }).then(
+    ads.acknowledged(version, { typeUrls, minimumNodes: 1, signal: closing.signal }).then(
       () => onAcknowledged(version),
       () => undefined,
     );

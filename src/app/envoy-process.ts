@@ -51,7 +51,7 @@ export function createEnvoyProcess(options: EnvoyProcessOptions): EnvoyProcess {
       '--log-format',
       '%l|%n|%v',
       '--log-level',
-      log.isLevelEnabled('debug') ? 'info' : 'warning',
+      log.isLevelEnabled('trace') ? 'debug' : log.isLevelEnabled('debug') ? 'info' : 'warning',
     ],
     // Access log lines reach us soon after the request; the default is 10 s.
     ...['--file-flush-interval-msec', '50'],
@@ -66,7 +66,8 @@ export function createEnvoyProcess(options: EnvoyProcessOptions): EnvoyProcess {
     child = started;
     const guard = started.pid === undefined ? undefined : spawnGuard(started.pid);
     readLines(started.stdout, onAccessLog);
-    readLines(started.stderr, (line) => logEnvoyLine(log, line));
+    // What Envoy says about connections that its own end cuts is of no use.
+    readLines(started.stderr, (line) => logEnvoyLine(log, line, closing.signal.aborted));
     const startedAt = performance.now();
     ended = new Promise((resolve) => {
       started.once('error', (error) => resolve(errorMessage(error)));
@@ -126,19 +127,19 @@ function readLines(stream: Readable, onLine: (line: string) => void): void {
   createInterface({ input: stream, crlfDelay: Infinity }).on('line', onLine);
 }
 
-const LEVELS: Readonly<Record<string, 'debug' | 'warn' | 'error' | 'info'>> = {
-  trace: 'debug',
-  debug: 'debug',
-  info: 'info',
+const LEVELS: Readonly<Record<string, 'trace' | 'debug' | 'warn' | 'error'>> = {
+  trace: 'trace',
+  debug: 'trace',
+  info: 'debug',
   warning: 'warn',
   error: 'error',
   critical: 'error',
 };
 
-function logEnvoyLine(log: Logger, line: string): void {
+function logEnvoyLine(log: Logger, line: string, ending: boolean): void {
   const match = /^(\w+)\|([\w.]+)\|(.*)$/.exec(line);
-  const level = LEVELS[match?.[1] ?? ''] ?? 'info';
-  log[level](match ? `${match[2] ?? ''}: ${match[3] ?? ''}` : line);
+  const level = LEVELS[match?.[1] ?? ''] ?? 'warn';
+  log[ending ? 'debug' : level](match ? `${match[2] ?? ''}: ${match[3] ?? ''}` : line);
 }
 
 /** Resolves with nothing once Envoy's admin socket answers. */

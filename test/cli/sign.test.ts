@@ -101,7 +101,7 @@ describe('sign', () => {
       });
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const url = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}/a?x=1&y='z'`;
+    const url = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}/a?x=1&y=(z)`;
     const { stdout } = await runCli(['sign', '--curl', '--dialect', 'JDCloud', ...KEY, '-d', `{"it's": "$HOME"}`, url]);
     const done = new Promise<void>((resolve) =>
       server.once('request', (_request, response) => void response.once('close', resolve)),
@@ -129,7 +129,7 @@ describe('sign', () => {
     server.close();
     expect(seen[0]).toMatchObject({
       method: 'POST',
-      url: "/a?x=1&y='z'",
+      url: '/a?x=1&y=(z)',
       body: `{"it's": "$HOME"}`,
       headers: {
         authorization: expect.stringContaining('JDCLOUD2-HMAC-SHA256'),

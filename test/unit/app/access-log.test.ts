@@ -4,6 +4,11 @@ import { formatAccessLogEntry, gatewayReason, parseAccessLogLine } from '../../.
 describe('the reason of a refusal in the access log', () => {
   test.each([
     [{ status: 400, details: 'direct_response' }, 'non_canonical_path'],
+    [{ status: 400, details: 'direct_response', reason: 'non_canonical_path' }, 'non_canonical_path'],
+    [
+      { status: 503, details: 'upstream_reset_before_response_started', flags: 'UF', decision: 'allow', reason: 'ok' },
+      'backend_unavailable',
+    ],
     [{ status: 404, details: 'route_not_found', flags: 'NR' }, 'not_found'],
     [{ status: 413, details: 'request_payload_too_large' }, 'body_too_large'],
     [{ status: 503, details: 'ext_authz_error', flags: 'UAEX' }, 'authorizer_unavailable'],
@@ -25,7 +30,7 @@ describe('the reason of a refusal in the access log', () => {
   });
 
   test.each([
-    [{ status: 401, details: 'ext_authz_denied', reason: 'bad_signature' }],
+    [{ status: 401, details: 'ext_authz_denied', decision: 'deny', reason: 'bad_signature' }],
     [{ status: 404, details: 'via_upstream', decision: 'allow' }],
     [{ status: 200, details: 'via_upstream' }],
     [{ status: 200, details: 'direct_response' }],

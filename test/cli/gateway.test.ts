@@ -1,0 +1,147 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startBackend, type RecordingBackend } from '../support/backend.js';
+import { eventually } from '../support/eventually.js';
+import { startGateway, type TestGateway } from '../support/gateway.js';
+import { CALLER_KEY, callerKey, ordersGroup } from '../support/manifests.js';
+import { signedFetch } from '../support/signed-fetch.js';
+
+let backend: RecordingBackend;
+let gateway: TestGateway;
+beforeAll(async () => {
+  backend = await startBackend();
+  gateway = await startGateway({
+    files: { 'group.yaml': ordersGroup(), 'keys.yaml': callerKey() },
+    flags: { service: [`shop/orders:8080=127.0.0.1:${String(backend.port)}`] },
+  });
+}, 60_000);
+afterAll(async () => {
+  await gateway.close();
+  await backend.close();
+});
+
+const status = async (path: string): Promise<number> => (await signedFetch(gateway.httpUrl + path, CALLER_KEY)).status;
+const readyOf = async (kind: string, name: string) => {
+  const found = (await gateway.status()).resources.find((each) => each.kind === kind && each.name === name);
+  return found?.status.conditions.find(({ type }) => type === 'Ready');
+};
+const metric = async (line: RegExp): Promise<string | undefined> =>
+  line.exec(await (await fetch(`${gateway.adminUrl}/metrics`)).text())?.[0];
+
+describe('the gateway', () => {
+  test('serves a signed request, tells the backend who called, and logs it', async () => {
+    const response = await signedFetch(`${gateway.httpUrl}/orders/v1/orders/7?a=1`, CALLER_KEY);
+    expect(response.status).toBe(200);
+    expect(backend.last).toMatchObject({ method: 'GET', target: '/v1/orders/7?a=1' });
+    expect(backend.last?.header('x-countersign-key-id')).toBe(CALLER_KEY.keyId);
+    expect(await gateway.accessLogOf(response.headers.get('x-request-id') ?? '')).toMatchObject({
+      status: 200,
+      decision: 'allow',
+      api: 'shop/orders/orders',
+      key_id: CALLER_KEY.keyId,
+    });
+  });
+
+  test('gives every refusal its reason, its own as well as the authorizer\u2019s, in log and metric', async () => {
+    const unsigned = await fetch(`${gateway.httpUrl}/orders/v1/orders`);
+    expect(unsigned.status).toBe(401);
+    expect(await gateway.accessLogOf(unsigned.headers.get('x-request-id') ?? '')).toMatchObject({
+      decision: 'deny',
+      reason: 'missing_credential',
+    });
+    const disguised = await fetch(`${gateway.httpUrl}/orders/v1/x%2Fy`);
+    expect(disguised.status).toBe(400);
+    expect(await gateway.accessLogOf(disguised.headers.get('x-request-id') ?? '')).toMatchObject({
+      decision: 'deny',
+      reason: 'non_canonical_path',
+    });
+    expect(
+      await metric(/countersign_requests_total\{decision="deny",reason="missing_credential",dialect="none"\} \d+/),
+    ).toBeDefined();
+    expect(await metric(/countersign_gateway_refusals_total\{reason="non_canonical_path"\} \d+/)).toBeDefined();
+  });
+
+  test('reports every object as ready once Envoy has acknowledged it', async () => {
+    expect((await fetch(`${gateway.adminUrl}/readyz`)).status).toBe(200);
+    const { resources, problems } = await gateway.status();
+    expect(problems).toEqual([]);
+    expect(resources.map(({ kind }) => kind)).toEqual(['SignatureKey', 'ApiGroup', 'Authorization']);
+    for (const { kind, name } of resources)
+      expect(await readyOf(kind, name)).toMatchObject({ status: 'True', reason: 'Ready' });
+  });
+
+  test('takes an edit into service in less than a second', async () => {
+    expect(await status('/orders/v2/orders')).toBe(404);
+    await gateway.edit({ 'group.yaml': ordersGroup({ path: '/v2' }) });
+    const editedMs = performance.now();
+    await eventually(async () => expect(await status('/orders/v2/orders')).toBe(200));
+    expect(performance.now() - editedMs).toBeLessThan(1000);
+    expect(await status('/orders/v1/orders')).toBe(404);
+    await gateway.edit({ 'group.yaml': ordersGroup() });
+    await eventually(async () => expect(await status('/orders/v1/orders')).toBe(200));
+  });
+
+  test('names file, line and column of a broken edit, goes on with the last good state, and tells when it is mended', async () => {
+    await gateway.edit({ 'group.yaml': 'kind: ApiGroup\nspec: [1,\n' });
+    const line = await eventually(() => {
+      const found = gateway.logs.find(({ msg }) => msg.includes('group.yaml:'));
+      if (!found) throw new Error('not reported yet');
+      return found;
+    });
+    expect(line).toMatchObject({ level: 'error', msg: expect.stringMatching(/group\.yaml:\d+:\d+: error /) });
+    expect(await status('/orders/v1/orders')).toBe(200);
+    await gateway.edit({ 'group.yaml': ordersGroup() });
+    await eventually(() => expect(gateway.logs.map(({ msg }) => msg)).toContain('no problems are left'));
+  });
+
+  test('reports an object that loses what it refers to, and its recovery', async () => {
+    const told = (text: RegExp) => eventually(() => expect(gateway.logs.some(({ msg }) => text.test(msg))).toBe(true));
+    await gateway.edit({
+      'group.yaml': ordersGroup().replace('name: orders, port: 8080', 'name: nowhere, port: 8080'),
+    });
+    await told(/^ApiGroup shop\/orders: not Ready, ServiceNotFound/);
+    expect(await readyOf('ApiGroup', 'orders')).toMatchObject({ status: 'False', reason: 'ServiceNotFound' });
+    await gateway.edit({ 'group.yaml': ordersGroup() });
+    await told(/^ApiGroup shop\/orders: Ready$/);
+    await eventually(async () => expect(await status('/orders/v1/orders')).toBe(200));
+  });
+
+  test('revokes a key whose file is deleted', async () => {
+    await gateway.edit({ 'keys.yaml': null });
+    await eventually(async () => expect(await status('/orders/v1/orders')).toBe(401));
+    await gateway.edit({ 'keys.yaml': callerKey() });
+    await eventually(async () => expect(await status('/orders/v1/orders')).toBe(200));
+  });
+
+  test('generates the key of a SignatureKey without secretRef, once, into the state folder', async () => {
+    await gateway.edit({
+      'generated.yaml':
+        'apiVersion: countersign.dev/v1alpha1\nkind: SignatureKey\nmetadata: {name: partner, namespace: shop}\nspec: {usage: Caller, identity: SignatureKeyPair, type: HMAC}\n',
+    });
+    await eventually(async () =>
+      expect(await readdir(join(gateway.folder, '.countersign/keys/shop'))).toEqual(['partner-signature-key.yaml']),
+    );
+    await eventually(async () => expect(await readyOf('SignatureKey', 'partner')).toMatchObject({ status: 'True' }));
+    expect(JSON.stringify(gateway.logs)).toContain('generated the key of SignatureKey shop/partner');
+  });
+
+  test('restarts an Envoy that dies, and serves again', async () => {
+    const pid = gateway.gateway.envoyPid ?? 0;
+    process.kill(pid, 'SIGKILL');
+    await eventually(() => expect(gateway.gateway.envoyPid).not.toBe(pid));
+    await eventually(async () => expect(await status('/orders/v1/orders')).toBe(200), { withinMs: 15_000 });
+    await eventually(async () => expect((await fetch(`${gateway.adminUrl}/readyz`)).status).toBe(200));
+    expect(await metric(/countersign_envoy_restarts_total 1/)).toBeDefined();
+  });
+
+  test('prints no secret, not at debug level either', () => {
+    expect(JSON.stringify(gateway.logs) + JSON.stringify(gateway.accessLog)).not.toContain(CALLER_KEY.secret);
+  });
+
+  test('tells that a port is in use', async () => {
+    await expect(startGateway({ files: {}, flags: { httpPort: String(gateway.httpPort) } })).rejects.toThrow(
+      /port \d+ on 127\.0\.0\.1 is in use by another program; choose another with --http-port/,
+    );
+  });
+});
