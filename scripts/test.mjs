@@ -22,6 +22,11 @@ if (!existsSync('node_modules/jest')) {
 
 const finds = (command, ...args) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 const python = () => (finds('python3', '--version') ? undefined : 'python3 is not on PATH');
+const kubernetes = () => {
+  const folder = process.env.KUBEBUILDER_ASSETS;
+  const has = (name) => (folder ? existsSync(join(folder, name)) : finds('sh', '-c', `command -v ${name}`));
+  return ['kube-apiserver', 'etcd', 'kubectl'].every(has) ? undefined : 'kube-apiserver, etcd and kubectl are neither in KUBEBUILDER_ASSETS nor on PATH';
+};
 const go = () => (finds('go', 'version') ? undefined : 'go is not on PATH');
 
 /** `needs` answers the reason why the suite cannot run here, or undefined. */
@@ -34,6 +39,7 @@ const suites = [
   { name: 'cli', about: 'commands, their output and exit codes' },
   { name: 'feature', about: 'the whole product on real Envoy and real Redis', needs: python },
   { name: 'clients', about: 'unmodified vendor SDKs through the running gateway', needs: python },
+  { name: 'kubernetes', about: 'the CRDs on a real kube-apiserver', all: true, needs: kubernetes },
   { name: 'go', about: 'clients and backends in Go', all: true, needs: go },
 ].filter((s) => existsSync(join('test', s.name)));
 
