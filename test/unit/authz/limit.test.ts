@@ -212,7 +212,7 @@ describe('replays', () => {
 
 describe('without the store', () => {
   const away = (plan: Partial<PlanInput>, verification: ApiInput['verification'] = {}) =>
-    createGate(plans(plan, [{ ...EVERYTHING, verification: verification! }]), {
+    createGate(plans(plan, [{ ...EVERYTHING, verification: verification }]), {
       store: AWAY,
       random: () => 'same-nonce',
     });

@@ -75,7 +75,7 @@ describe('an exception', () => {
   test('in reading any part of the request is 503', async () => {
     const gate = createGate(MODEL);
     for (const name of ['method', 'target', 'headers', 'authority', 'route', 'streamToken'] as const) {
-      const broken = Object.defineProperty({ ...REQUEST }, name, { get: boom }) as CheckRequest;
+      const broken = Object.defineProperty<CheckRequest>({ ...REQUEST }, name, { get: boom });
       expect(await gate.check(broken)).toMatchObject({ outcome: 'deny', reason: 'internal_error' });
     }
   });

@@ -8,7 +8,7 @@ const TARGET = '/orders/release/x';
 const at = (seconds: number): string => new Date(NOW_MS + seconds * 1000).toISOString();
 
 async function reasonFor(key: Partial<CallerKeyInput>, request: Partial<RequestInput> = SIGNED): Promise<string> {
-  const gate = createGate(fixture({ callerKeys: [{ ...APP, ...key } as CallerKeyInput] }));
+  const gate = createGate(fixture({ callerKeys: [{ ...APP, ...key }] }));
   const decision = await gate.send({ target: TARGET, ...request });
   return decision.outcome === 'allow' ? 'allow' : `${decision.status} ${decision.reason}`;
 }

@@ -4,7 +4,7 @@ import { create, fromBinary, toBinary, type MessageInitShape } from '@bufbuild/p
 import fc from 'fast-check';
 import type { Decision, DecisionFacts } from '../../../../src/authz/decision.js';
 import { decodeCheckRequest, encodeDecision } from '../../../../src/authz/transport/messages.js';
-import { AttributeContext_HttpRequestSchema } from '../../../../src/gen/envoy/service/auth/v3/attribute_context_pb.js';
+import type { AttributeContext_HttpRequestSchema } from '../../../../src/gen/envoy/service/auth/v3/attribute_context_pb.js';
 import { HeaderValueOption_HeaderAppendAction } from '../../../../src/gen/envoy/config/core/v3/base_pb.js';
 import { CheckRequestSchema, CheckResponseSchema } from '../../../../src/gen/envoy/service/auth/v3/external_auth_pb.js';
 import { REASONS, type DenyReason } from '../../../../src/lib/reason.js';
