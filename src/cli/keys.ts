@@ -37,7 +37,7 @@ async function readKeys(dir: string, flags: SettingFlags, io: CommandIo): Promis
     import('../translate/generated-keys.js'),
     import('node:path'),
   ]);
-  const { resources, translation, folder, keyFiles } = await loadFolder(dir, readSettings(flags, io), io);
+  const { resources, translation, folder, keyFiles, madeUpKeys } = await loadFolder(dir, readSettings(flags, io), io);
   return [...resources.SignatureKey.values()]
     .map((key): KeyRow => {
       const { namespace, name } = key.metadata;
@@ -47,15 +47,14 @@ async function readKeys(dir: string, flags: SettingFlags, io: CommandIo): Promis
       const secretName = secretNameOf(key);
       const place = folder.locate({ kind: 'Secret', namespace, name: secretName }, '');
       const generated = keyFiles.get(`${namespace}/${secretName}`);
-      const isWritten = place !== undefined || generated !== undefined;
       return {
         key: `${namespace}/${name}`,
         usage,
         identity: identity ?? type,
         state,
         // An id that this run made up is nobody's.
-        keyID: isWritten ? fields?.keyID : undefined,
-        pairID: isWritten ? fields?.pairID : undefined,
+        keyID: madeUpKeys.has(`${namespace}/${name}`) ? undefined : fields?.keyID,
+        pairID: madeUpKeys.has(`${namespace}/${name}`) ? undefined : fields?.pairID,
         secret: place
           ? `${join(dir, place.file)}:${String(place.line)}`
           : generated !== undefined

@@ -6,7 +6,8 @@ import { completeInMemory, readKeyState } from '../app/key-state.js';
 import { placeProblems, type PlacedProblem } from '../app/problem-text.js';
 import type { Config } from '../config/settings.js';
 import { Folder } from '../provider/file/folder.js';
-import type { ResourceSet } from '../resources/resource-set.js';
+import { withSecrets, type ResourceSet } from '../resources/resource-set.js';
+import { secretNameOf } from '../translate/generated-keys.js';
 import { translate } from '../translate/translate.js';
 import type { Translation } from '../translate/translation.js';
 import { CommandError, type CommandIo } from './io.js';
@@ -18,6 +19,8 @@ export interface LoadedFolder {
   readonly folder: Folder;
   /** Generated Secrets on disk, by `namespace/name`. */
   readonly keyFiles: ReadonlyMap<string, string>;
+  /** SignatureKeys whose Secret was only made up here: their ids are nobody's. */
+  readonly madeUpKeys: ReadonlySet<string>;
 }
 
 /** Absolute. @throws CommandError when there is no such folder. */
@@ -43,6 +46,17 @@ export async function loadFolder(folderArgument: string, config: Config, io: Com
     () => nowMs,
   );
   const translation = translate(resources, { ...translateContext(config), nowMs });
+  const keyFiles = new Map(
+    generated.map(({ secret, path: file }) => [`${secret.metadata.namespace}/${secret.metadata.name}`, file]),
+  );
+  const written = withSecrets(
+    folder.publication.resources,
+    generated.map(({ secret }) => secret),
+  );
+  const madeUp = [...resources.SignatureKey.values()].filter((key) => {
+    const secret = `${key.metadata.namespace}/${secretNameOf(key)}`;
+    return resources.Secret.has(secret) && !written.Secret.has(secret);
+  });
   return {
     resources,
     translation,
@@ -53,8 +67,7 @@ export async function loadFolder(folderArgument: string, config: Config, io: Com
       (object, field) => folder.locate(object, field),
       folderArgument,
     ),
-    keyFiles: new Map(
-      generated.map(({ secret, path: file }) => [`${secret.metadata.namespace}/${secret.metadata.name}`, file]),
-    ),
+    keyFiles,
+    madeUpKeys: new Set(madeUp.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`)),
   };
 }
