@@ -103,7 +103,7 @@ async function main() {
     const deadline = Date.now() + 5000;
     while (accessLog.length === before && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
     const entry = accessLog[before] ?? {};
-    const reason = entry.reason && entry.reason !== '-' ? entry.reason : '';
+    const reason = entry.reason ?? '';
     const header = (name) => answer.headers.get?.(name) ?? answer.headers[name];
     const used = header('x-ratelimit-used');
     const limits = used ? `${header('x-ratelimit-limit')} a minute, used ${used}` : '';
