@@ -96,7 +96,7 @@ export function groupBy<T>(items: Iterable<T>, keyOf: (item: T) => string): Map<
   return groups;
 }
 
-/** `--hostnames ns=pattern`: which hostnames a namespace may claim. `*` = any, `*.example.com` = all below it, else exactly one. */
+/** `--hostnames ns=pattern`: which hostnames a namespace (`*`: every one) may claim. `*` = any, `*.example.com` = all below it, else exactly one. */
 export interface HostnamePermission {
   readonly namespace: string;
   readonly pattern: string;
@@ -112,7 +112,7 @@ export function mayClaimHostname(
   const wanted = hostname.toLowerCase();
   return permissions.some((permission) => {
     const pattern = permission.pattern.toLowerCase();
-    if (permission.namespace !== namespace) return false;
+    if (permission.namespace !== '*' && permission.namespace !== namespace) return false;
     if (pattern === '*' || pattern === wanted) return true;
     return (
       pattern.startsWith('*.') && wanted.replace(/^\*/, '').endsWith(pattern.slice(1)) && wanted !== pattern.slice(2)

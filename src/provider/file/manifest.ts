@@ -3,7 +3,21 @@
  * A file is cut at its document markers first and unchanged documents are reused by their text, so that an
  * edit in a large file costs what it touches. Syntax trees are not kept: a place is found by parsing again.
  */
-import { isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document, type Pair } from 'yaml';
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Pair,
+  parseDocument,
+  visit,
+} from 'yaml';
 
 /** Enough for 10,000 keys in one file; more in one file is a mistake or an attack. */
 export const MAX_FILE_BYTES = 16 * 1024 * 1024;
@@ -103,8 +117,9 @@ export function pathSegments(path: string): (string | number)[] {
   return segments;
 }
 
-// Not merging `<<` and unique keys: what a reviewer reads is what is applied.
-const PARSE_OPTIONS = { version: '1.2', schema: 'core', merge: false, uniqueKeys: true, logLevel: 'silent' } as const;
+// Not merging `<<` and unique keys: what a reviewer reads is what is applied. A `silent` log level would drop
+// every document after the first without an error.
+const PARSE_OPTIONS = { version: '1.2', schema: 'core', merge: false, uniqueKeys: true, logLevel: 'error' } as const;
 
 interface Piece {
   readonly text: string;
@@ -146,18 +161,35 @@ function parseValue(piece: Piece): { readonly value: unknown } | ManifestFault {
         : (error.message.split(' at line ')[0]?.split('\n')[0] ?? error.message);
     return at(piece, { line, column: col }, message);
   }
+  const dangling = danglingAlias(tree);
+  if (dangling) {
+    const { line, col } = lines.linePos(dangling.range?.[0] ?? 0);
+    return at(piece, { line, column: col }, `no anchor &${dangling.source} before this alias`);
+  }
   try {
     const value: unknown = tree.toJS({ maxAliasCount: MAX_ALIAS_COUNT });
     const hostile = findHostile(value, 0);
     if (hostile) return at(piece, { line: 1, column: 1 }, hostile);
     return { value };
   } catch (error) {
-    return at(
-      piece,
-      { line: 1, column: 1 },
-      error instanceof ReferenceError ? 'too many aliases' : 'cannot be read: nested too deeply',
-    );
+    const message = error instanceof ReferenceError ? 'too many aliases' : 'cannot be read: nested too deeply';
+    return at(piece, { line: 1, column: 1 }, message);
   }
+}
+
+/** In one pass: the library's own `Alias.resolve` walks the document again for each alias. */
+function danglingAlias(tree: Document): Alias | undefined {
+  const anchors = new Set<string>();
+  let dangling: Alias | undefined;
+  visit(tree, (_, node) => {
+    if (isAlias(node) && !anchors.has(node.source)) {
+      dangling = node;
+      return visit.BREAK;
+    }
+    if ((isScalar(node) || isCollection(node)) && node.anchor !== undefined) anchors.add(node.anchor);
+    return undefined;
+  });
+  return dangling;
 }
 
 /** Values that code behind us could stumble over, found once here. */

@@ -1,4 +1,4 @@
-import { describe } from '@jest/globals';
+import { describe, expect } from '@jest/globals';
 import type { Api, Environment, Group, Model, Route } from '../../../src/model/model.js';
 import { parseManifest } from '../../../src/provider/file/manifest.js';
 import { readObjects } from '../../../src/provider/file/manifest-objects.js';
@@ -6,7 +6,7 @@ import { isRecord } from '../../../src/resources/core-resources.js';
 import { createResourceSet } from '../../../src/resources/resource-set.js';
 import { translate } from '../../../src/translate/translate.js';
 import type { Endpoint, ObjectStatus, TranslateContext } from '../../../src/translate/translation.js';
-import { goldenTests } from '../../support/golden.js';
+import { goldenTests, toGoldenYaml } from '../../support/golden.js';
 
 /** A document `kind: Context` sets what flags and the clock would; these are its defaults. */
 const DEFAULT_CONTEXT = { now: '2027-01-01T00:00:00Z', services: { 'shop/orders:8080': '192.0.2.10:9000' } };
@@ -18,8 +18,12 @@ describe('translate', () => {
     const objects = manifest.documents.flatMap(readObjects);
     const contextObject = objects.find(({ reference }) => reference.kind === 'Context')?.document.value;
     const manifests = objects.filter(({ reference }) => reference.kind !== 'Context');
-    const resources = createResourceSet(manifests.flatMap(({ resource }) => resource ?? []));
-    const { model, statuses, problems, nextChangeMs } = translate(resources, readContext(contextObject));
+    const resources = manifests.flatMap(({ resource }) => resource ?? []);
+    const context = readContext(contextObject);
+    const translation = translate(createResourceSet(resources), context);
+    // No case may depend on the order of files or of `kubectl apply`.
+    expect(toGoldenYaml(translate(createResourceSet(resources.toReversed()), context))).toBe(toGoldenYaml(translation));
+    const { model, statuses, problems, nextChangeMs } = translation;
     const told = [...manifests.flatMap((object) => object.problems), ...problems];
     return {
       out: {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createFileProvider } from '../../../src/provider/file/file-provider.js';
 import type { Provider, Publication } from '../../../src/provider/provider.js';
 import { eventually } from '../../support/eventually.js';
+import { must } from '../../support/must.js';
 
 const key = (name: string, spec = 'usage: Backend, type: HMAC') => `apiVersion: countersign.dev/v1alpha1
 kind: SignatureKey
@@ -15,7 +16,7 @@ spec: {${spec}}
 let folder: string;
 let provider: Provider;
 let publications: Publication[];
-const last = (): Publication => publications.at(-1) ?? expect.fail();
+const last = (): Publication => must(publications.at(-1));
 const names = (): string[] => [...last().resources.SignatureKey.keys()].sort();
 const told = (): string[] =>
   last().problems.map(({ place, message }) => `${place?.file}:${place?.line}:${place?.column}: ${message}`);

@@ -1,0 +1,75 @@
+import { describe, expect, test } from '@jest/globals';
+import { objectStatus, Problems, type ProgrammedOutcome, withProgrammed } from '../../../src/translate/status.js';
+
+const resource = { kind: 'ApiGroup', metadata: { namespace: 'shop', name: 'orders', generation: 4 } };
+const ready = (
+  outcome: ProgrammedOutcome,
+  problems = new Problems(resource),
+  idle?: 'Disabled' | 'Offline',
+): string => {
+  const { conditions } = withProgrammed(objectStatus(resource, problems, { environments: [] }, { idle }), outcome);
+  return conditions.map(({ type, status, reason }) => `${type}=${status}/${reason}`).join(' ');
+};
+const fine = 'Accepted=True/Accepted ResolvedRefs=True/ResolvedRefs';
+
+describe('Ready', () => {
+  test('follows the data plane when the object is fine', () => {
+    expect(ready({ type: 'Programmed' })).toBe(`${fine} Programmed=True/Programmed Ready=True/Ready`);
+    expect(ready({ type: 'NoDataPlane' })).toBe(`${fine} Programmed=Unknown/NoDataPlane Ready=Unknown/NoDataPlane`);
+    expect(ready({ type: 'Rejected', message: 'no such cluster' })).toBe(
+      `${fine} Programmed=False/Rejected Ready=False/Rejected`,
+    );
+  });
+
+  test('names who lacks the object while it propagates', () => {
+    const { conditions } = withProgrammed(objectStatus(resource, new Problems(resource), { environments: [] }), {
+      type: 'Propagating',
+      acked: 2,
+      expected: 8,
+      lacking: ['a', 'b', 'c', 'd', 'e', 'f'],
+    });
+    expect(conditions.at(-1)).toEqual({
+      type: 'Ready',
+      status: 'False',
+      reason: 'Propagating',
+      message: '2/8; waiting for a, b, c, d, e, …',
+    });
+  });
+
+  test('is True and says why for an object that is idle by its own wish', () => {
+    expect(ready({ type: 'Programmed' }, new Problems(resource), 'Offline')).toContain('Ready=True/Offline');
+  });
+
+  test('names the obstacle of the object before that of the data plane', () => {
+    const problems = new Problems(resource);
+    problems.unresolved('ServiceNotFound', 'spec.backend.service', 'is gone');
+    problems.warn('Conflicted', 'spec', 'a warning refuses nothing');
+    expect(ready({ type: 'NoDataPlane' }, problems)).toBe(
+      'Accepted=True/Accepted ResolvedRefs=False/ServiceNotFound Programmed=Unknown/NoDataPlane Ready=False/ServiceNotFound',
+    );
+    problems.error('Conflicted', 'spec.hostnames[0]', 'is taken');
+    expect(ready({ type: 'Programmed' }, problems)).toContain('Ready=False/Conflicted');
+  });
+});
+
+describe('problems', () => {
+  test('are told once for a place that several units share, and counted in the message of the condition', () => {
+    const problems = new Problems(resource);
+    for (let i = 0; i < 3; i++) problems.unresolved('ServiceNotFound', 'spec.backend.service', 'is gone');
+    problems.unresolved('SecretNotFound', 'spec.backend.tls', 'is gone too');
+    expect(problems.list).toHaveLength(2);
+    expect(problems.conditions()[1]).toMatchObject({
+      status: 'False',
+      message: 'spec.backend.service: is gone (and 1 more)',
+    });
+  });
+
+  test('of a copy leave the original alone', () => {
+    const problems = new Problems(resource);
+    problems.unresolved('ServiceNotFound', 'spec.backend.service', 'is gone');
+    const copy = problems.copy();
+    copy.error('Conflicted', 'spec', 'is taken');
+    expect([problems.list.length, copy.list.length]).toEqual([1, 2]);
+    expect(copy.conditions().map(({ reason }) => reason)).toEqual(['Conflicted', 'ServiceNotFound']);
+  });
+});
