@@ -36,7 +36,10 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 export function formatProblem({ file, line, column, severity, reason, object, path, message }: PlacedProblem): string {
   const place = line === 0 ? file : `${file}:${String(line)}:${String(column)}`;
+  // A file that cannot be read is named by the place already.
   const about =
-    object.name === '' ? '' : `${object.kind} ${object.namespace === '' ? '' : `${object.namespace}/`}${object.name}: `;
+    object.name === '' || object.kind === 'File'
+      ? ''
+      : `${object.kind} ${object.namespace === '' ? '' : `${object.namespace}/`}${object.name}: `;
   return `${place}: ${severity} ${reason}: ${about}${path === '' ? '' : `${path}: `}${message}`;
 }
