@@ -3,14 +3,15 @@
  * Named by plan, limit and key id, never by object identity: recreating a plan or a key keeps its counters.
  * Changing a name here resets every counter in the field.
  */
-import { hexHash } from '../lib/stable-hash.js';
+import { hash } from 'node:crypto';
 import type { LimitScope, ResourceKey } from '../model/model.js';
 import type { Verified } from '../signature/dialect.js';
 
 const HASH_LENGTH = 32;
 
 /** JSON keeps the parts apart: no two lists have the same text. */
-const nameOf = (...parts: readonly string[]): string => hexHash(JSON.stringify(parts), HASH_LENGTH);
+const nameOf = (...parts: readonly string[]): string =>
+  hash('sha256', JSON.stringify(parts), 'hex').slice(0, HASH_LENGTH);
 
 /** The `{tag}` of all counters of a caller. */
 export const keySubject = (keyId: string): string => nameOf('key', keyId);

@@ -2,7 +2,7 @@
  * Phase 4: one question to the counter store for replay marker, rates and quotas together. design.md §5.4:
  * all or nothing; a refusal charges nothing and burns no nonce. No store is asked when nothing is counted.
  */
-import type { Plan } from '../model/model.js';
+import type { Plan, Quota, RateLimit } from '../model/model.js';
 import { admitWithFallback } from '../ratelimit/fallback.js';
 import type { MemoryStore } from '../ratelimit/memory.js';
 import type { Admission, AdmissionResult, CounterStore, QuotaCharge, RateCharge } from '../ratelimit/store.js';
@@ -37,19 +37,37 @@ interface Charges {
   readonly quotas: readonly QuotaCharge[];
 }
 
+const NO_CHARGES: Charges = { rates: [], quotas: [] };
+
+/** Names are hashes, a few microseconds each, and never change while the plan object lives. */
+const chargesByPlan = new WeakMap<Plan, Map<string, Charges>>();
+/** Callers and APIs remembered per plan. Only keys that verified get here, but a plan may have very many. */
+const MAX_REMEMBERED = 10_000;
+
 function chargesOf(plan: Plan, keyId: string, matched: Matched): Charges {
+  let remembered = chargesByPlan.get(plan);
+  if (!remembered) chargesByPlan.set(plan, (remembered = new Map<string, Charges>()));
+  const name = `${keyId}\n${matched.environment.environment.name}\n${matched.apiId}`;
+  let charges = remembered.get(name);
+  if (!charges) {
+    if (remembered.size >= MAX_REMEMBERED) remembered.clear();
+    remembered.set(name, (charges = buildCharges(plan, keyId, matched)));
+  }
+  return charges;
+}
+
+function buildCharges(plan: Plan, keyId: string, matched: Matched): Charges {
   const shadow = plan.enforcement === 'Shadow';
-  const environment = matched.environment.environment.name;
-  const place = (limit: Plan['rateLimits'][number] | Plan['quotas'][number], kind: 'rate' | 'quota') => ({
+  const place = ({ name, scope }: RateLimit | Quota, kind: 'rate' | 'quota') => ({
     counter: counterName(kind, {
       plan: plan.key,
-      limit: limit.name,
-      scope: limit.scope,
+      limit: name,
+      scope,
       keyId,
       api: matched.apiId,
-      environment,
+      environment: matched.environment.environment.name,
     }),
-    ...(limit.scope === 'Plan' ? { subject: planSubject(plan.key) } : {}),
+    ...(scope === 'Plan' ? { subject: planSubject(plan.key) } : {}),
     shadow,
   });
   return {
@@ -96,7 +114,7 @@ export async function limit(
   if (keyId === undefined) return UNLIMITED;
   const { verification } = matched.api;
   const replay = replayOf(caller.signature, verification);
-  const charges: Charges = plan ? chargesOf(plan, keyId, matched) : { rates: [], quotas: [] };
+  const charges: Charges = plan ? chargesOf(plan, keyId, matched) : NO_CHARGES;
   const counts = charges.rates.length + charges.quotas.length > 0;
   if (!replay && !counts) return plan ? { headers: limitHeaders(plan, keyId, undefined) } : UNLIMITED;
 

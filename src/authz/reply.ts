@@ -21,11 +21,17 @@ const CHALLENGES: { readonly [Name in DialectName]: string } = {
 };
 const REQUEST_ID = 'x-request-id';
 
-/** CR, LF and other controls would end the header or make Envoy refuse the whole answer. */
-const headerText = (value: string): string => value.replace(/[^\t\P{Cc}]/gu, ' ');
+const CONTROL = /[^\t\P{Cc}]/u;
+const CONTROLS = new RegExp(CONTROL, 'gu');
 
-const clean = (headers: Iterable<HeaderPair>): HeaderPair[] =>
-  Array.from(headers, ([name, value]) => [name, headerText(value)] as const);
+/** CR, LF and other controls would end the header or make Envoy refuse the whole answer. */
+function clean(headers: Iterable<HeaderPair>): HeaderPair[] {
+  const cleaned: HeaderPair[] = [];
+  for (const header of headers) {
+    cleaned.push(CONTROL.test(header[1]) ? [header[0], header[1].replace(CONTROLS, ' ')] : header);
+  }
+  return cleaned;
+}
 
 /** The request goes on. */
 export function allowed(request: CheckRequest, signed: Signed, limited: Limited, scope: Scope): Allow {
