@@ -5,6 +5,7 @@ const ours = {
   api: ['lib'],
   resources: ['api', 'lib'],
   signature: ['lib'],
+  backend: ['signature', 'lib'],
   ratelimit: ['lib'],
   model: ['lib', 'signature', 'ratelimit'],
   translate: ['api', 'resources', 'model', 'signature', 'lib'],

@@ -23,7 +23,13 @@ import {
   trimBlanks,
 } from '../wire.js';
 import type { Merge, ParameterSource, Reading } from './parameters.js';
-import { isAmbiguous, pathAndParameters, pathWithoutEnvironment } from './parameters.js';
+import {
+  decodedAmbiguity,
+  isAmbiguous,
+  pathAndParameters,
+  pathWithoutEnvironment,
+  rawAmbiguity,
+} from './parameters.js';
 
 const refuse = refusalsOf('TencentApplication');
 
@@ -96,6 +102,7 @@ function* candidatesOf(
   if (sentMd5 !== '' && !declared.includes('content-md5')) declared.push('content-md5');
   const coverage = bodyCoverage('TencentApplication', request, declared);
   const refusal = coverage.refuse ?? refusalOf(request, source, strict);
+  const ambiguous: { [R in Reading]?: Refusal | undefined } = {};
   const start = [
     ...signingLines(request, credential.signedHeaders),
     request.method,
@@ -112,14 +119,28 @@ function* candidatesOf(
       const stringToSign = `${start}\n${md5}\n${parameters}`;
       if (seen.has(stringToSign)) continue;
       seen.add(stringToSign);
+      if (!strict && !(reading in ambiguous)) ambiguous[reading] = ambiguityOf(source, reading);
+      const refused = refusal ?? ambiguous[reading];
       yield {
         profile: profileOf(reading, merge, kind),
         stringToSign,
         bodyCovered: coverage.covered || form || kind === 'computed',
-        ...(refusal ? { refuse: refusal } : {}),
+        ...(refused ? { refuse: refused } : {}),
       };
     }
   }
+}
+
+/**
+ * Both readings are on: `q=%2541` decoded signs like `q=%41` raw, and the first is refused; `q=%2B` decoded like
+ * `q=+` raw, and the second is refused, since signing decoded values is the documented way. A path with `%3F` signs
+ * like one that ends there. What the decoded text alone cannot tell, `q=1%26b=2` from `q=1&b=2`, is as documented
+ * (tencent.md §7) and refused by Strict; query or form, one sort or two, and a Content-MD5 that was sent or computed
+ * leave parameters and body the same.
+ */
+function ambiguityOf(source: ParameterSource, reading: Reading): Refusal | undefined {
+  const fault = reading === 'raw' ? rawAmbiguity(source) : decodedAmbiguity(source);
+  return fault && refuse(fault, `under the other reading the text signed, ${reading}, is that of another request`);
 }
 
 /** What is refused although it is signed: a form that was not buffered, a text with two readings. */
@@ -179,6 +200,8 @@ export const tencentApplication: Dialect & { readonly name: 'TencentApplication'
       ...(body === undefined ? [] : [['digest', sha256Digest(body)] as const]),
       ['source', context.requestId ?? context.nonce],
       ['x-date', formatImfDate(context.nowMs)],
+      // Decoded parameters have two readings where they hold `&` or `=`: the target as it is sent tells them apart.
+      ['x-request-path', request.target],
     ];
     const signed = new Map<string, string>([...own, ['host', request.host]]);
     for (const [name, value] of request.signHeaders) {
