@@ -60,7 +60,9 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): ReadonlyMap<st
     const now = after.resources.get(typeUrl) ?? new Map<string, VersionedResource>();
     const added = [...now.keys()].filter((name) => !old.has(name));
     const removed = [...old.keys()].filter((name) => !now.has(name));
-    const changed = [...now].filter(([name, { version }]) => old.has(name) && old.get(name)?.version !== version).map(([name]) => name);
+    const changed = [...now]
+      .filter(([name, { version }]) => old.has(name) && old.get(name)?.version !== version)
+      .map(([name]) => name);
     if (added.length + removed.length + changed.length > 0) diffs.set(typeUrl, { added, changed, removed });
   }
   return diffs;
@@ -68,4 +70,3 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): ReadonlyMap<st
 
 /** Bytes of a resource on the wire, about: what limits the size of a response. */
 export const resourceBytes = ({ resource }: VersionedResource): number => resource.value.length;
-

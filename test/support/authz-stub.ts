@@ -27,7 +27,8 @@ export interface AuthzStub {
   close(): void;
 }
 
-const decided = (decision: string, reason: string) => ({
+/** Metadata as the real authorizer sends it. */
+export const decided = (decision: string, reason: string) => ({
   decision,
   reason,
   api: 'shop/orders/api',

@@ -40,7 +40,19 @@ export async function startEnvoy(bootstrap: Bootstrap): Promise<EnvoyProcess> {
   if (address?.case !== 'pipe') throw new Error('the bootstrap has no admin socket');
   const socketPath = address.value.path;
 
-  const args = ['-c', configPath, '--disable-hot-restart', '--concurrency', '1', '-l', 'warning', '--drain-time-s', '1', '--file-flush-interval-msec', '20'];
+  const args = [
+    '-c',
+    configPath,
+    '--disable-hot-restart',
+    '--concurrency',
+    '1',
+    '-l',
+    'warning',
+    '--drain-time-s',
+    '1',
+    '--file-flush-interval-msec',
+    '20',
+  ];
   const child = spawn(await envoyPath(), args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const accessLog: Record<string, unknown>[] = [];
   const log: string[] = [];

@@ -1,5 +1,15 @@
 /** A model from a short form, as golden inputs and live tests write it. Only what Envoy sees is filled in. */
-import type { Api, Backend, Cors, Environment, EnvironmentMatch, Group, Model, PathMatch, Route } from '../../src/model/model.js';
+import type {
+  Api,
+  Backend,
+  Cors,
+  Environment,
+  EnvironmentMatch,
+  Group,
+  Model,
+  PathMatch,
+  Route,
+} from '../../src/model/model.js';
 import type { VerificationOptions } from '../../src/signature/dialect.js';
 
 export interface ModelInput {
@@ -71,8 +81,8 @@ function buildBackend(id: string, { endpoints, protocol = 'HTTP1', tls }: Backen
     id,
     description: id,
     endpoints: endpoints.map((text) => {
-      const colon = text.lastIndexOf(':');
-      return { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) };
+      const colon = text.lastIndexOf(':'); // [::1]:80 too
+      return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
     }),
     protocol,
     tls: tls && { serverName: tls.serverName, caCertificates: tls.caCertificates },
@@ -108,25 +118,33 @@ function buildGroup(input: GroupInput, backends: ReadonlyMap<string, Backend>): 
         match: environment.match,
         route,
         verification: VERIFICATION,
-        apis: (environment.apis ?? []).map(
-          (api): Api => ({
-            name: api.name,
-            match: { path: api.path, methods: api.methods },
-            state: 'Released',
-            access: { authentication: 'Signature', authorization: 'Enabled', usagePlan: 'Optional', sourceRanges: undefined },
-            verification: VERIFICATION,
-            rewrite: undefined,
-            backendSignature: undefined,
-            route: api.route ? buildRoute(input.key, environment.name, api.route, backends) : route,
-          }),
-        ),
+        apis: (environment.apis ?? []).map((api): Api => ({
+          name: api.name,
+          match: { path: api.path, methods: api.methods },
+          state: 'Released',
+          access: {
+            authentication: 'Signature',
+            authorization: 'Enabled',
+            usagePlan: 'Optional',
+            sourceRanges: undefined,
+          },
+          verification: VERIFICATION,
+          rewrite: undefined,
+          backendSignature: undefined,
+          route: api.route ? buildRoute(input.key, environment.name, api.route, backends) : route,
+        })),
       };
     }),
   };
 }
 
 /** The id is readable text where the product uses a hash: tests see which route was meant. */
-function buildRoute(group: string, environment: string, input: RouteInput, backends: ReadonlyMap<string, Backend>): Route {
+function buildRoute(
+  group: string,
+  environment: string,
+  input: RouteInput,
+  backends: ReadonlyMap<string, Backend>,
+): Route {
   const { backend, maxBodyBytes = 4096, timeoutMs = 15_000 } = input;
   if (backend !== undefined && !backends.has(backend)) throw new Error(`no backend ${backend}`);
   return {

@@ -13,7 +13,10 @@ interface Operator {
   readonly param: string;
 }
 
-const fromAuthorizer = (key: string): Operator => ({ command: 'DYNAMIC_METADATA', param: `${EXT_AUTHZ_FILTER}:${key}` });
+const fromAuthorizer = (key: string): Operator => ({
+  command: 'DYNAMIC_METADATA',
+  param: `${EXT_AUTHZ_FILTER}:${key}`,
+});
 const fromRoute = (key: string): Operator => ({ command: 'METADATA', param: `ROUTE:${METADATA_NAMESPACE}:${key}` });
 
 const value = ({ command, param }: Operator): string => `%${command}(${param})%`;

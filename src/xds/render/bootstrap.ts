@@ -83,7 +83,10 @@ function xdsCluster(xds: BootstrapOptions['xds']): Cluster {
   const address = 'socketPath' in xds ? pipeAddress(xds.socketPath) : socketAddress(xds.host, xds.port);
   return create(ClusterSchema, {
     name: XDS_CLUSTER,
-    clusterDiscoveryType: { case: 'type', value: isStatic ? Cluster_DiscoveryType.STATIC : Cluster_DiscoveryType.STRICT_DNS },
+    clusterDiscoveryType: {
+      case: 'type',
+      value: isStatic ? Cluster_DiscoveryType.STATIC : Cluster_DiscoveryType.STRICT_DNS,
+    },
     connectTimeout: duration(1_000),
     loadAssignment: { clusterName: XDS_CLUSTER, endpoints: [{ lbEndpoints: [endpoint(address)] }] },
     typedExtensionProtocolOptions: http2(30_000),

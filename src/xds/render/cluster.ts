@@ -32,7 +32,9 @@ export function renderClusters(model: Model, caBundlePath: string): readonly Clu
       for (const api of apis) if (api.route.backend) backends.set(api.route.backend.id, api.route.backend);
     }
   }
-  return [...backends.values()].sort((a, b) => byText(a.id, b.id)).map((backend) => renderCluster(backend, caBundlePath));
+  return [...backends.values()]
+    .sort((a, b) => byText(a.id, b.id))
+    .map((backend) => renderCluster(backend, caBundlePath));
 }
 
 /** A backend with a name among its endpoints is resolved by Envoy, again and again. */
@@ -50,7 +52,9 @@ function renderCluster(backend: Backend, caBundlePath: string): Cluster {
       endpoints: [
         {
           lbEndpoints: backend.endpoints.map(({ host, port }) =>
-            create(LbEndpointSchema, { hostIdentifier: { case: 'endpoint', value: { address: socketAddress(host, port) } } }),
+            create(LbEndpointSchema, {
+              hostIdentifier: { case: 'endpoint', value: { address: socketAddress(host, port) } },
+            }),
           ),
         },
       ],

@@ -1,7 +1,10 @@
 /** The ext_authz filter and its settings per route. Field choices: envoy.md §2, §3 and §7. */
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { ApiVersion } from '../../gen/envoy/config/core/v3/config_source_pb.js';
-import { ExtAuthzPerRouteSchema, ExtAuthzSchema } from '../../gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js';
+import {
+  ExtAuthzPerRouteSchema,
+  ExtAuthzSchema,
+} from '../../gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js';
 import { PreviousHostsPredicateSchema } from '../../gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js';
 import { StatusCode } from '../../gen/envoy/type/v3/http_status_pb.js';
 import { AUTHZ_CLUSTER, EXT_AUTHZ_FILTER, ROUTE_CONTEXT_KEY } from '../names.js';
@@ -10,7 +13,13 @@ import { any, duration, extension, type Extension } from './messages.js';
 /** Another authorizer may answer what one that is going away could not; a Check has no effect until it is answered. */
 const RETRY_ON = 'connect-failure,refused-stream,reset,unavailable,cancelled';
 
-export const previousHosts: Extension = extension('envoy.retry_host_predicates.previous_hosts', PreviousHostsPredicateSchema, {});
+const RETRY_BASE_MS = 10;
+
+export const previousHosts: Extension = extension(
+  'envoy.retry_host_predicates.previous_hosts',
+  PreviousHostsPredicateSchema,
+  {},
+);
 
 export const extAuthzFilter = (timeoutMs: number): Extension =>
   extension(EXT_AUTHZ_FILTER, ExtAuthzSchema, {
@@ -23,7 +32,12 @@ export const extAuthzFilter = (timeoutMs: number): Extension =>
         retryPolicy: {
           retryOn: RETRY_ON,
           numRetries: 2,
-          retryHostPredicate: [{ name: previousHosts.name, configType: { case: 'typedConfig', value: previousHosts.typedConfig } }],
+          // The default starts at a second: measured, no retry came within the timeout. Envoy also takes the
+          // maximum as the timeout of each try, which a large body may need whole.
+          retryBackOff: { baseInterval: duration(RETRY_BASE_MS), maxInterval: duration(timeoutMs) },
+          retryHostPredicate: [
+            { name: previousHosts.name, configType: { case: 'typedConfig', value: previousHosts.typedConfig } },
+          ],
           hostSelectionRetryMaxAttempts: 3n,
         },
       },

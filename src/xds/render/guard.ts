@@ -19,12 +19,10 @@ import { any, extension } from './messages.js';
  * Empty segment, backslash, escaped slash, backslash or NUL, and dot segments also when written with escapes or
  * followed by `;parameters`. `:path` includes the query, which may hold any of them.
  */
-export const NON_CANONICAL_PATH =
-  '^[^?]*(//|\\\\|%2[fF]|%5[cC]|%00|/(\\.|%2[eE]){1,2}(;[^/?]*)?(/|\\?|$)).*';
+export const NON_CANONICAL_PATH = '^[^?]*(//|\\\\|%2[fF]|%5[cC]|%00|/(\\.|%2[eE]){1,2}(;[^/?]*)?(/|\\?|$)).*';
 const REFUSED_METHOD = 'TRACE|CONNECT';
 
-export const headerInput = (name: string) =>
-  extension(name, HttpRequestHeaderMatchInputSchema, { headerName: name });
+export const headerInput = (name: string) => extension(name, HttpRequestHeaderMatchInputSchema, { headerName: name });
 
 function refuse(name: string, reason: DenyReason): Route {
   return create(RouteSchema, {
@@ -46,7 +44,9 @@ function rule(header: string, regex: string, route: Route): Matcher_MatcherList_
           input: headerInput(header),
           matcher: {
             case: 'valueMatch',
-            value: { matchPattern: { case: 'safeRegex', value: { regex, engineType: { case: 'googleRe2', value: {} } } } },
+            value: {
+              matchPattern: { case: 'safeRegex', value: { regex, engineType: { case: 'googleRe2', value: {} } } },
+            },
           },
         },
       },

@@ -19,4 +19,6 @@ export const httpFilters = ({ authz }: RenderOptions): readonly HttpFilter[] =>
     extAuthzFilter(authz.timeoutMs),
     // Last by definition. No x-envoy-* headers of its own: they would reach the backend unsigned.
     extension(ROUTER_FILTER, RouterSchema, { suppressEnvoyHeaders: true }),
-  ].map(({ name, typedConfig }) => create(HttpFilterSchema, { name, configType: { case: 'typedConfig', value: typedConfig } }));
+  ].map(({ name, typedConfig }) =>
+    create(HttpFilterSchema, { name, configType: { case: 'typedConfig', value: typedConfig } }),
+  );

@@ -26,6 +26,9 @@ const STREAM_IDLE_MS = 300_000;
 const CONNECTION_IDLE_MS = 300_000;
 const CONNECTION_BUFFER_BYTES = 1024 * 1024;
 
+/** The broadcast address is never a peer. */
+const NOBODY = { addressPrefix: '255.255.255.255', prefixLen: 32 };
+
 const HTTP2 = {
   maxConcurrentStreams: 100,
   initialStreamWindowSize: 64 * 1024,
@@ -74,11 +77,11 @@ const connectionManager = (statPrefix: string, options: RenderOptions) =>
     mergeSlashes: false,
     pathWithEscapedSlashesAction: HttpConnectionManager_PathWithEscapedSlashesAction.KEEP_UNCHANGED,
 
-    // We are the edge: nobody's x-forwarded-proto, x-envoy-* or request id is believed. Without the empty list
-    // Envoy would trust every private address, hence every pod.
+    // We are the edge: nobody's x-forwarded-proto, x-envoy-* or request id is believed. By default, and with an
+    // empty list, Envoy would trust every private address, hence every pod: so the list names nobody.
     useRemoteAddress: true,
     xffNumTrustedHops: options.trustedHops,
-    internalAddressConfig: { unixSockets: false, cidrRanges: [] },
+    internalAddressConfig: { unixSockets: false, cidrRanges: [NOBODY] },
     generateRequestId: true,
     preserveExternalRequestId: false,
     alwaysSetRequestIdInResponse: true,

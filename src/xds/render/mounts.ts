@@ -19,13 +19,10 @@ export type PathRule =
 export type MethodRule = 'All' | 'AllButOptions' | readonly string[];
 
 export type StageRule =
-  | { readonly type: 'Any' }
-  | { readonly type: 'Exact'; readonly value: string }
-  | { readonly type: 'Present' };
+  { readonly type: 'Any' } | { readonly type: 'Exact'; readonly value: string } | { readonly type: 'Present' };
 
 export type EntryTarget =
-  | { readonly type: 'Route'; readonly route: Route }
-  | { readonly type: 'UnknownEnvironment'; readonly id: string };
+  { readonly type: 'Route'; readonly route: Route } | { readonly type: 'UnknownEnvironment'; readonly id: string };
 
 export interface Entry {
   readonly name: string;
@@ -101,7 +98,9 @@ function groupMounts(group: Group): readonly Mount[] {
   }
   for (const environment of staged) {
     if (environment.match.type !== 'Header') continue;
-    mounts.push(environmentMount(group, environment, group.basePath, { type: 'Exact', value: environment.match.value }));
+    mounts.push(
+      environmentMount(group, environment, group.basePath, { type: 'Exact', value: environment.match.value }),
+    );
   }
   const fallback = environments.find((environment) => environment.isDefault);
   // A stage that nobody lists is refused, not served by the default environment.
@@ -173,8 +172,7 @@ function pathRule(prefix: string, api: Api): PathRule {
 const templateSegments = (value: string): (string | undefined)[] =>
   value.split('/').map((segment) => (isVariable(segment) ? undefined : segment));
 
-const isVariable = (segment: string): boolean =>
-  segment.length > 2 && segment.startsWith('{') && segment.endsWith('}');
+const isVariable = (segment: string): boolean => segment.length > 2 && segment.startsWith('{') && segment.endsWith('}');
 
 function literalOf(path: PathRule): string {
   if (path.type !== 'Template') return path.value;

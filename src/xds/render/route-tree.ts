@@ -3,7 +3,7 @@
  * number of APIs. Envoy takes the longest key that begins the path and never falls back to a shorter one: the
  * leaf at a key therefore holds every entry that a path beginning with the key can still match, in order.
  */
-import type { Entry, Host, PathRule } from './mounts.js';
+import type { Entry, Host, Mount, PathRule } from './mounts.js';
 import { byText } from './messages.js';
 
 export interface Leaf {
@@ -23,19 +23,22 @@ interface Placed {
 interface Ancestor {
   readonly key: string;
   readonly placed: readonly Placed[];
-  readonly leaf: readonly Entry[];
+  /** Empty where a shorter key's leaf serves as well. */
+  readonly leaf: readonly Placed[];
 }
 
 /** Leaves in the order of their keys. Spec: envoy.md §6.2. */
-export function routeTree(host: Host): readonly Leaf[] {
+export function routeTree(host: Host, freeCopies = FREE_COPIES): readonly Leaf[] {
   const byKey = new Map<string, Placed[]>();
   let order = 0;
-  for (const [mount, { entries }] of host.mounts.entries()) {
-    for (const [i, entry] of entries.entries()) {
-      const placed: Placed = { entry, order: order++, mount, isOwn: i === entries.length - 1 };
-      const others = byKey.get(entry.literal);
+  for (const [index, mount] of host.mounts.entries()) {
+    const isSpread = spreads(mount, freeCopies);
+    for (const [i, entry] of mount.entries.entries()) {
+      const placed: Placed = { entry, order: order++, mount: index, isOwn: i === mount.entries.length - 1 };
+      const key = isSpread ? entry.literal : mount.prefix;
+      const others = byKey.get(key);
       if (others) others.push(placed);
-      else byKey.set(entry.literal, [placed]);
+      else byKey.set(key, [placed]);
     }
   }
 
@@ -44,20 +47,38 @@ export function routeTree(host: Host): readonly Leaf[] {
   for (const key of [...byKey.keys()].sort(byText)) {
     while (ancestors.length > 0 && !key.startsWith(ancestors.at(-1)!.key)) ancestors.pop();
     const placed = byKey.get(key)!;
-    const candidates = ancestors.flatMap((ancestor) => ancestor.placed).concat(placed);
-    const entries = leafEntries(key, candidates);
-    const parent = ancestors.findLast((ancestor) => ancestor.leaf.length > 0)?.leaf;
-    if (parent && sameItems(parent.filter((entry) => canMatch(entry.path, key)), entries)) {
-      ancestors.push({ key, placed, leaf: [] });
-      continue;
-    }
-    leaves.push({ key, entries });
-    ancestors.push({ key, placed, leaf: entries });
+    const leaf = reachableAt(key, ancestors.flatMap((ancestor) => ancestor.placed).concat(placed));
+    const parent = ancestors.findLast((ancestor) => ancestor.leaf.length > 0);
+    const isNeeded = !parent || !sameItems(reachableAt(key, parent.leaf), leaf);
+    if (isNeeded) leaves.push({ key, entries: leaf.map(({ entry }) => entry) });
+    ancestors.push({ key, placed, leaf: isNeeded ? leaf : [] });
   }
   return leaves;
 }
 
-function leafEntries(key: string, candidates: readonly Placed[]): readonly Entry[] {
+const MAX_COPIES_PER_ENTRY = 32;
+const FREE_COPIES = 10_000;
+
+/**
+ * An entry is copied to every longer key. Where many entries begin with a variable and each has a route of its
+ * own, the tree would grow with the square of the APIs: such a mount stays one list, at the cost of its own requests.
+ */
+function spreads({ entries }: Mount, freeCopies: number): boolean {
+  const counts = new Map<string, number>();
+  for (const { literal } of entries) counts.set(literal, (counts.get(literal) ?? 0) + 1);
+  const ancestors: { readonly key: string; readonly above: number }[] = [];
+  let copies = 0;
+  for (const key of [...counts.keys()].sort(byText)) {
+    while (ancestors.length > 0 && !key.startsWith(ancestors.at(-1)!.key)) ancestors.pop();
+    const above = (ancestors.at(-1)?.above ?? 0) + counts.get(key)!;
+    ancestors.push({ key, above });
+    copies += above;
+  }
+  return copies <= freeCopies + MAX_COPIES_PER_ENTRY * entries.length;
+}
+
+/** The candidates that a path beginning with `key` can reach, most preferred first. */
+function reachableAt(key: string, candidates: readonly Placed[]): readonly Placed[] {
   const reachable: Placed[] = [];
   const taken = new TakenMethods();
   for (const placed of candidates.filter(({ entry }) => canMatch(entry.path, key)).sort((a, b) => a.order - b.order)) {
@@ -65,13 +86,12 @@ function leafEntries(key: string, candidates: readonly Placed[]): readonly Entry
     if (taken.has(entry.methods)) continue;
     // Before a mount's own entry those that lead to the same route change nothing.
     if (placed.isOwn)
-      while (reachable.length > 0 && reachable.at(-1)!.mount === placed.mount && sameTarget(reachable.at(-1)!.entry, entry))
-        reachable.pop();
+      while (reachable.at(-1)?.mount === placed.mount && sameTarget(reachable.at(-1)!.entry, entry)) reachable.pop();
     reachable.push(placed);
     if (entry.stage.type === 'Any' && matchesAll(entry.path, key)) taken.add(entry.methods);
     if (taken.all) break;
   }
-  return reachable.map(({ entry }) => entry);
+  return reachable;
 }
 
 /** Methods for which an earlier entry takes every path of the leaf: later entries for them are unreachable. */
@@ -91,17 +111,18 @@ class TakenMethods {
 
   add(methods: Entry['methods']): void {
     if (methods === 'All' || methods === 'AllButOptions') this.#allButOptions = true;
-    for (const method of methods === 'All' ? ['OPTIONS'] : methods === 'AllButOptions' ? [] : methods) this.#listed.add(method);
+    for (const method of methods === 'All' ? ['OPTIONS'] : methods === 'AllButOptions' ? [] : methods)
+      this.#listed.add(method);
   }
 }
 
-/** Can a path that begins with `key` match? `key` begins with the rule's literal. */
+/** Can a path that begins with `key` match? */
 function canMatch(path: PathRule, key: string): boolean {
   switch (path.type) {
     case 'Exact':
-      return path.value === key;
+      return path.value.startsWith(key);
     case 'Prefix':
-      return path.value === '/' || key.length === path.value.length || key[path.value.length] === '/';
+      return path.value.startsWith(key) || matchesAll(path, key);
     case 'Template': {
       const known = key.split('/');
       const last = known.length - 1;

@@ -86,7 +86,9 @@ class RouteRenderer {
       retryPolicy: {
         retryOn: 'connect-failure,refused-stream',
         numRetries: 2,
-        retryHostPredicate: [{ name: previousHosts.name, configType: { case: 'typedConfig', value: previousHosts.typedConfig } }],
+        retryHostPredicate: [
+          { name: previousHosts.name, configType: { case: 'typedConfig', value: previousHosts.typedConfig } },
+        ],
         hostSelectionRetryMaxAttempts: 3n,
       },
     });
@@ -124,7 +126,8 @@ class RouteRenderer {
   }
 
   #checkOf(target: Entry['target']): Any {
-    const [id, maxBodyBytes] = target.type === 'Route' ? [target.route.id, target.route.maxBodyBytes] : [target.id, undefined];
+    const [id, maxBodyBytes] =
+      target.type === 'Route' ? [target.route.id, target.route.maxBodyBytes] : [target.id, undefined];
     let check = this.#checks.get(id);
     if (!check) this.#checks.set(id, (check = extAuthzRoute(id, maxBodyBytes)));
     return check;
@@ -159,7 +162,9 @@ function matchOf({ path, methods, stage }: Entry): RouteMatch {
   const headers: HeaderMatcher[] = [];
   if (stage.type === 'Exact') headers.push(headerIs(STAGE_HEADER, { case: 'exact', value: stage.value }));
   if (stage.type === 'Present')
-    headers.push(create(HeaderMatcherSchema, { name: STAGE_HEADER, headerMatchSpecifier: { case: 'presentMatch', value: true } }));
+    headers.push(
+      create(HeaderMatcherSchema, { name: STAGE_HEADER, headerMatchSpecifier: { case: 'presentMatch', value: true } }),
+    );
   const method = methodMatcher(methods);
   if (method) headers.push(method);
   return create(RouteMatchSchema, { pathSpecifier: pathSpecifier(path), headers });

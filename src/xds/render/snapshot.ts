@@ -31,8 +31,14 @@ export function renderSnapshot(model: Model, options: RenderOptions): Snapshot {
         ),
       ],
       [SECRET_TYPE, new Map(https ? [[HTTPS_CERTIFICATE, versioned(SecretSchema, certificateSecret(https))]] : [])],
-      [LISTENER_TYPE, new Map(renderListeners(options).map((listener) => [listener.name, versioned(ListenerSchema, listener)]))],
-      [ROUTE_TYPE, new Map([[ROUTE_CONFIGURATION, versioned(RouteConfigurationSchema, renderRouteConfiguration(model))]])],
+      [
+        LISTENER_TYPE,
+        new Map(renderListeners(options).map((listener) => [listener.name, versioned(ListenerSchema, listener)])),
+      ],
+      [
+        ROUTE_TYPE,
+        new Map([[ROUTE_CONFIGURATION, versioned(RouteConfigurationSchema, renderRouteConfiguration(model))]]),
+      ],
     ]),
   );
 }

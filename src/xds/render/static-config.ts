@@ -36,7 +36,10 @@ export function renderStaticConfig(snapshot: Snapshot, bootstrap: Bootstrap): Bo
   return config;
 }
 
-function inlineReferences(listener: Listener, routes: MessageShape<typeof RouteConfigurationSchema> | undefined): Listener {
+function inlineReferences(
+  listener: Listener,
+  routes: MessageShape<typeof RouteConfigurationSchema> | undefined,
+): Listener {
   for (const chain of listener.filterChains) {
     for (const { configType } of chain.filters) {
       if (configType.case !== 'typedConfig') continue;

@@ -8,7 +8,10 @@ import {
   TlsParameters_TlsProtocol,
 } from '../../gen/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
 import { SecretSchema, type Secret } from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
-import { DownstreamTlsContextSchema, UpstreamTlsContextSchema } from '../../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
+import {
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from '../../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 import type { Backend } from '../../model/model.js';
 import { HTTPS_CERTIFICATE } from '../names.js';
 import { adsSource } from './config-source.js';
@@ -48,7 +51,11 @@ export const downstreamTls: TransportSocket = create(TransportSocketSchema, {
 });
 
 /** Always verifies: chain by the backend's own CA or the bundle, and the name that was asked for. */
-export function upstreamTls(tls: NonNullable<Backend['tls']>, protocol: Backend['protocol'], caBundlePath: string): TransportSocket {
+export function upstreamTls(
+  tls: NonNullable<Backend['tls']>,
+  protocol: Backend['protocol'],
+  caBundlePath: string,
+): TransportSocket {
   const isAddress = isIP(tls.serverName) !== 0;
   return create(TransportSocketSchema, {
     name: TLS_SOCKET,

@@ -6,7 +6,10 @@ import { Server, ServerCredentials, status as grpcStatus } from '@grpc/grpc-js';
 import { chmod, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Node } from '../../gen/envoy/config/core/v3/base_pb.js';
-import type { DeltaDiscoveryRequest, DeltaDiscoveryResponse } from '../../gen/envoy/service/discovery/v3/discovery_pb.js';
+import type {
+  DeltaDiscoveryRequest,
+  DeltaDiscoveryResponse,
+} from '../../gen/envoy/service/discovery/v3/discovery_pb.js';
 import { systemClock, type Clock } from '../../lib/clock.js';
 import { AppError, errorMessage } from '../../lib/errors.js';
 import { ENVOY_RESOURCE_TYPES, type ResourceType } from '../resource-types.js';
@@ -81,7 +84,7 @@ export interface AdsServer {
 interface Connection {
   readonly node: ConnectedNode;
   readonly stream: DeltaStream;
-  update(): void;
+  readonly update: () => void;
 }
 
 interface Waiter {
@@ -202,7 +205,13 @@ export function createAdsServer(options: AdsServerOptions = {}): AdsServer {
       if (socketPath !== undefined) await removeStaleSocket(socketPath);
       const port = await new Promise<number>((resolve, reject) => {
         server.bindAsync(address, options.credentials ?? ServerCredentials.createInsecure(), (error, bound) =>
-          error ? reject(new AppError('ERR_ADS_LISTEN', `cannot serve xDS on ${address}: ${errorMessage(error)}`, { cause: error })) : resolve(bound),
+          error
+            ? reject(
+                new AppError('ERR_ADS_LISTEN', `cannot serve xDS on ${address}: ${errorMessage(error)}`, {
+                  cause: error,
+                }),
+              )
+            : resolve(bound),
         );
       });
       if (socketPath === undefined) return address.replace(/:\d+$/, `:${port}`);

@@ -2,7 +2,10 @@
  * One client's side of incremental xDS, without I/O: requests in, responses out, time passed in. Additions go
  * in the order of the types and wait for the ACK of the type before; removals go last and the other way round.
  */
-import type { DeltaDiscoveryRequest, DeltaDiscoveryResponse } from '../../gen/envoy/service/discovery/v3/discovery_pb.js';
+import type {
+  DeltaDiscoveryRequest,
+  DeltaDiscoveryResponse,
+} from '../../gen/envoy/service/discovery/v3/discovery_pb.js';
 import type { ResourceType } from '../resource-types.js';
 import type { Snapshot } from '../snapshot.js';
 import { TypeState, type Refused, type ResourcesByName } from './type-state.js';
@@ -99,8 +102,8 @@ export class DeltaStream {
   #removals(states: readonly TypeState[], nowMs: number): Poll {
     const responses: DeltaDiscoveryResponse[] = [];
     let wakeAtMs: number | undefined;
-    for (const state of states) state.startRemovalDelays(nowMs);
     for (const state of [...states].reverse()) {
+      state.startRemovalDelays(nowMs);
       const response = state.nextRemovals(nowMs, () => this.#nextNonce());
       if (response) responses.push(response);
       const dueMs = state.nextRemovalAtMs;

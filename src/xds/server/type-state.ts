@@ -149,7 +149,8 @@ export class TypeState {
 
   /** All additions are acked: from here on nothing refers to what is to be removed. */
   startRemovalDelays(nowMs: number): void {
-    for (const [name, atMs] of this.#removals) this.#removals.set(name, atMs ?? nowMs + (this.type.removalDelayMs ?? 0));
+    for (const [name, atMs] of this.#removals)
+      this.#removals.set(name, atMs ?? nowMs + (this.type.removalDelayMs ?? 0));
   }
 
   get hasToSend(): boolean {
@@ -174,7 +175,9 @@ export class TypeState {
   }
 
   isRemoving(nowMs: number): boolean {
-    return this.#inFlight !== undefined || [...this.#removals.values()].some((atMs) => atMs !== undefined && atMs <= nowMs);
+    return (
+      this.#inFlight !== undefined || [...this.#removals.values()].some((atMs) => atMs !== undefined && atMs <= nowMs)
+    );
   }
 
   get nextRemovalAtMs(): number | undefined {
