@@ -47,7 +47,7 @@ export const REASONS = {
   unknown_environment: { status: 404, code: 'NotFound', message: 'No such environment.', cause: 'X-Stage names no environment, or the group has no default environment.', remedy: 'Send a stage that spec.environments lists, or mark one environment default.' },
   environment_offline: { status: 404, code: 'NotFound', message: 'This environment is offline.', cause: 'The environment, or the API in it, has state Offline.', remedy: 'Set its state to Released.' },
   non_canonical_path: { status: 400, code: 'BadRequest', message: 'The path is not in canonical form.', cause: 'The path has a dot segment, an empty segment, a backslash, %2F, %5C, %00 or a malformed escape.', remedy: 'Send the path in canonical form.' },
-  ambiguous_path: { status: 400, code: 'BadRequest', message: 'The path can be read as another API.', cause: 'Decoded, or without its ;parameters, the path would match another API; some backends read it that way.', remedy: 'Send the path without needless escapes or ;parameters.' },
+  ambiguous_path: { status: 400, code: 'BadRequest', message: 'The path can be read as another API.', cause: 'Decoded, or without its ;parameters, the path would match another API, as some backends read it; or two clients of the vendor sign this path and another one alike.', remedy: 'Send the path without needless or nested escapes (%2520) or ;parameters.' },
   reserved_header: { status: 400, code: 'BadRequest', message: 'A header name is reserved for the gateway.', cause: 'A header equals one of ours after _ is read as -.', remedy: 'Do not send X_Countersign_… headers.' },
   duplicate_header: unauthorized('A date, nonce, host or content-hash header, or (Strict) any signed header, is repeated.', 'Send each of these headers once.'),
   multiple_credentials: unauthorized('More than one credential was sent.', 'Send exactly one Authorization header and no Proxy-Authorization.'),
@@ -79,6 +79,7 @@ export const REASONS = {
   unsigned_body: unauthorized('The body is not covered by the signature and body is Signed.', 'Sign the body, or set body: Declared.'),
   body_unavailable: unauthorized('The signature covers the body, which a Streamed route does not buffer.', 'Sign UNSIGNED-PAYLOAD, or set body: Declared.'),
   uncovered_query: unauthorized('The profile leaves part of this query out of the signature.', 'Send name=value pairs only, or use another SDK.'),
+  ambiguous_signature: unauthorized('Two clients of the vendor sign this query or header and another one alike.', 'Send no nested escapes (%2520), + as %20 or %2B and ASCII header values, or set compatibility: Strict.'),
   replayed_nonce: unauthorized('The nonce was used before.', 'Use a fresh nonce for each request.'),
   replayed_signature: unauthorized('The same signature was used before and replayProtection is Signature.', 'Sign each request anew.'),
   // authorize

@@ -159,6 +159,23 @@ export function percentDecode(text: string, plusAsSpace = false): string {
   return copied === 0 ? text : result + text.slice(copied);
 }
 
+/** Bytes whose escapes the gateway's guard refuses in every path, before any signature is looked at: NUL, `/`, `\\`. */
+const GUARDED_IN_PATHS: readonly number[] = [0x00, 0x2f, 0x5c];
+
+/** True when a well-formed escape occurs, those of the `ignored` bytes not counted. */
+export function hasEscape(text: string, ignored: readonly number[] = []): boolean {
+  for (let i = text.indexOf('%'); i >= 0; i = text.indexOf('%', i + 1)) {
+    const high = hexDigit(text.charCodeAt(i + 1));
+    const low = hexDigit(text.charCodeAt(i + 2));
+    if (high >= 0 && low >= 0 && !ignored.includes(high * 16 + low)) return true;
+  }
+  return false;
+}
+
+/** True when a path, decoded once, is another path with an escape that the guard lets pass: `/a%2520b`. */
+export const hasNestedEscape = (path: string): boolean =>
+  path.includes('%') && hasEscape(percentDecode(path), GUARDED_IN_PATHS);
+
 /** True when a `%` is not followed by two hex digits. */
 export function hasMalformedEscape(text: string): boolean {
   for (let i = text.indexOf('%'); i >= 0; i = text.indexOf('%', i + 1)) {
@@ -176,6 +193,18 @@ export function hasNonAscii(text: string): boolean {
 /** The text a client hashed that held these bytes as characters: each byte above 0x7f as its two UTF-8 bytes. */
 export const latin1AsUtf8 = (text: string): string =>
   hasNonAscii(text) ? Buffer.from(text, 'utf8').toString('latin1') : text;
+
+/** True for text that `latin1AsUtf8` makes of other text: UTF-8 of characters up to U+00FF, one of them not ASCII. */
+export function isUtf8OfLatin1(bytes: string): boolean {
+  if (!hasNonAscii(bytes)) return false;
+  for (let i = 0; i < bytes.length; i++) {
+    const code = bytes.charCodeAt(i);
+    if (code < 0x80) continue;
+    const next = bytes.charCodeAt(++i);
+    if ((code !== 0xc2 && code !== 0xc3) || !(next >= 0x80 && next <= 0xbf)) return false;
+  }
+  return true;
+}
 
 /** UTF-8 bytes read as characters, malformed sequences as U+FFFD: what a client's string comparison saw. */
 export const utf8Text = (bytes: string): string =>

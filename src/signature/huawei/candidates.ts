@@ -1,10 +1,16 @@
-/** The ways a Huawei client may have canonicalised, in a fixed order. Spec: huawei.md §4 step 7, §5. */
-import type { Candidate, Credential, VerificationOptions, WireRequest } from '../dialect.js';
+/**
+ * The ways a Huawei client may have canonicalised, in a fixed order. Spec: huawei.md §4 step 7, §5. One signature for
+ * two requests: `/a%20b` under raw-path and `/a%2520b` under all others, of which the second is refused (the guard
+ * refuses `/a%2Fb`, so `/a%252Fb` stays). The orders permute the same parameters; header lines start with their
+ * names, so that no order reads as another; empty-body-hash needs the signed word UNSIGNED-PAYLOAD and no body.
+ */
+import type { Candidate, Credential, Refusal, VerificationOptions, WireRequest } from '../dialect.js';
 import { UNSIGNED_PAYLOAD } from '../options.js';
 import { refusalsOf } from '../refusal.js';
 import {
   EMPTY_SHA256,
   hasMalformedEscape,
+  hasNestedEscape,
   hasNonAscii,
   headerValue,
   sha256HexOfText,
@@ -50,14 +56,21 @@ export function* candidatesOf(
     signedHeaders: credential.signedHeaders.join(';'),
     payloadHash: payload.hash,
   };
-  const candidate = (profile: string, changed: Partial<CanonicalParts>, refusal = payload.refuse): Candidate => {
+  const nested = options.compatibility !== 'Strict' && hasNestedEscape(path);
+  const ambiguous = nested ? refuse('ambiguous_path', 'under profile raw-path another path signs alike') : undefined;
+  const candidate = (
+    profile: string,
+    changed: Partial<CanonicalParts>,
+    refusal: Refusal | undefined = changed.path === undefined ? ambiguous : undefined,
+  ): Candidate => {
+    const refused = refusal ?? payload.refuse;
     const canonical = canonicalRequest({ ...parts, ...changed });
     return {
       profile,
       canonicalRequest: canonical,
       stringToSign: stringToSign(SCHEME, date, canonical),
       bodyCovered: payload.covered,
-      ...(refusal ? { refuse: refusal } : {}),
+      ...(refused ? { refuse: refused } : {}),
     };
   };
 
@@ -67,7 +80,7 @@ export function* candidatesOf(
     yield candidate(
       'default',
       {},
-      malformed ? refuse('uncovered_query', 'the target has a malformed escape') : payload.refuse,
+      malformed ? refuse('uncovered_query', 'the target has a malformed escape') : undefined,
     );
     return;
   }

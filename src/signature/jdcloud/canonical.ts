@@ -1,4 +1,7 @@
-/** Canonical forms of JD Cloud's published clients: specs JD Cloud §3.2 to §3.5 and §5.1. One row of PROFILES per client family. */
+/**
+ * Canonical forms of JD Cloud's published clients: specs JD Cloud §3.2 to §3.5 and §5.1. One row of PROFILES per
+ * client family; ambiguity.ts says which requests are refused because two families sign different requests alike.
+ */
 import type { Candidate, Refusal, VerificationOptions, WireRequest } from '../dialect.js';
 import { UNSIGNED_PAYLOAD } from '../options.js';
 import { refusalsOf } from '../refusal.js';
@@ -19,6 +22,7 @@ import {
   utf8Text,
   type QueryPiece,
 } from '../wire.js';
+import { ambiguityOf } from './ambiguity.js';
 import {
   algorithmOf,
   CONTENT_HASH_HEADER,
@@ -39,6 +43,8 @@ interface Profile {
   readonly join: string | undefined;
   /** The client held header bytes as characters and hashed them as UTF-8. */
   readonly asUtf8: boolean;
+  /** The client encoded the wire path once more. */
+  readonly encodesWirePath?: true;
   /** The pieces of a query that the client leaves out of what it signs. */
   readonly leavesOut?: (piece: QueryPiece) => boolean;
 }
@@ -144,6 +150,7 @@ const PROFILES: { readonly [V in Version]: readonly Profile[] } = {
     {
       name: 'apim-python',
       path: percentEncodePath,
+      encodesWirePath: true,
       query: queryOfFirstTwoParts,
       value: trimBlanks,
       join: ', ',
@@ -255,7 +262,10 @@ export function* candidatesOf(
       heads[i] ??= { profile, head: canonicalHead(profile, credential, request, path, query) };
       const { head } = heads[i];
       if (heads.findIndex((other) => other.head === head) < i) continue;
-      const refusal = unsigned ?? refusalOf(profile, query, body, options);
+      const refusal =
+        unsigned ??
+        (options.compatibility === 'Strict' ? undefined : ambiguityOf(profile, credential, request, path)) ??
+        refusalOf(profile, query, body, options);
       yield {
         profile: profile.name,
         ...signatureTexts(head + body.hash, credential),

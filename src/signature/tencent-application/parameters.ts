@@ -1,6 +1,6 @@
 /** `PathAndParameters`, the last field of the signing string. Spec: tencent.md §3, §6. All text is latin1. */
 import type { VerificationContext } from '../dialect.js';
-import { percentDecode, queryPieces } from '../wire.js';
+import { hasEscape, hasNestedEscape, percentDecode, queryPieces } from '../wire.js';
 
 export type Reading = 'decoded' | 'raw';
 export type Merge = 'merged' | 'query-then-form';
@@ -66,4 +66,19 @@ export function isAmbiguous(source: ParameterSource): boolean {
   return [...readParameters(source.query, 'decoded'), ...readParameters(source.form ?? '', 'decoded')]
     .flat()
     .some((text) => holdsAny(text, ['&', '=', '#', '\n']));
+}
+
+type Ambiguity = 'ambiguous_path' | 'ambiguous_signature';
+
+/** Read raw, `+` is signed as the plus that `%2B` is when decoded. */
+export const rawAmbiguity = ({ query, form = '' }: ParameterSource): Ambiguity | undefined =>
+  query.includes('+') || form.includes('+') ? 'ambiguous_signature' : undefined;
+
+/** Decoded, the path holds a `?`, or anything an escape: the text is that of another request read raw. */
+export function decodedAmbiguity({ path, query, form = '' }: ParameterSource): Ambiguity | undefined {
+  if (hasNestedEscape(path) || (path.includes('%') && percentDecode(path).includes('?'))) return 'ambiguous_path';
+  for (const text of [query, form]) {
+    if (text.includes('%') && hasEscape(percentDecode(text))) return 'ambiguous_signature';
+  }
+  return undefined;
 }

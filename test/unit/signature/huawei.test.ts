@@ -99,6 +99,16 @@ describe('compatibility switches', () => {
     expect(outcome(verify(request, { compatibility: 'Lenient' }))).toBe('plus-literal');
   });
 
+  test('a nested escape is refused outside Strict, since raw-path signs the path without it alike', () => {
+    const canonical = ['GET', '/a%2520b/', '', ...HEADERS, EMPTY];
+    const request = signed(canonical, { target: '/a%2520b' });
+    expect(outcome(verify(request))).toBe('ambiguous_path');
+    expect(outcome(verify(request, { compatibility: 'Lenient' }))).toBe('ambiguous_path');
+    expect(outcome(verify(request, { compatibility: 'Strict' }))).toBe('default');
+    const slash = signed(['GET', '/a%252Fb/', '', ...HEADERS, EMPTY], { target: '/a%252Fb' });
+    expect(outcome(verify(slash))).toBe('default'); // /a%2Fb does not pass the guard
+  });
+
   test('two switches at once are refused', () => {
     const canonical = ['GET', '/a%2520b/', '%C3%A9=1&z=2', ...HEADERS, EMPTY];
     expect(outcome(verify(signed(canonical, { target: '/a%20b?z=2&%C3%A9=1' })))).toBe('bad_signature');

@@ -174,6 +174,49 @@ describe('profiles', () => {
     expect(judge({ path: '/p%253A' }, '/p%3A', {}, strict)).toBe('bad_signature');
   });
 
+  describe('one signature for two requests', () => {
+    const strict = { compatibility: 'Strict' } as const;
+
+    test('a path with a nested escape is refused, since apim-python signs the path without it alike', () => {
+      for (const compatibility of ['Vendor', 'Lenient'] as const) {
+        expect(judge({ path: '/a%253A' }, '/a%253A', {}, { compatibility })).toBe('ambiguous_path');
+        expect(judge({ path: '/a%253A' }, '/a%3A', {}, { compatibility })).toBe('apim-python');
+      }
+      expect(judge({ path: '/a%253A' }, '/a%253A', {}, strict)).toBe('doc');
+      expect(judge({ path: '/a%252Fb' }, '/a%252Fb')).toBe('doc'); // /a%2Fb does not pass the guard
+      expect(judge({ path: '/a%25' }, '/a%25')).toBe('doc');
+    });
+
+    test('a literal ; or + is refused under apim-python, since servers read it unlike its escape', () => {
+      for (const [literal, escape] of [
+        [';', '%3B'],
+        ['+', '%2B'],
+      ]) {
+        expect(judge({ path: `/a${escape}b` }, `/a${literal}b`)).toBe('ambiguous_path');
+        expect(judge({ path: `/a${escape}b` }, `/a${escape}b`)).toBe('doc');
+        expect(judge({ path: `/a${literal}b` }, `/a${literal}b`)).toBe('doc');
+      }
+    });
+
+    test('a header value in UTF-8 that node would send as latin1 is refused', () => {
+      const headers = (value: string) => [...SIGNED, ['x-tag', value]] as const;
+      const utf8 = headers('caf\u00c3\u00a9');
+      expect(judge({ path: '/', signed: utf8 }, '/', { headers: utf8 })).toBe('ambiguous_signature');
+      expect(judge({ path: '/', signed: utf8 }, '/', { headers: headers('caf\u00e9') })).toBe('node');
+      const chinese = headers('\u00e4\u00b8\u00ad'); // beyond what latin1 can hold
+      expect(judge({ path: '/', signed: chinese }, '/', { headers: chinese })).toBe('doc');
+      expect(
+        judge({ path: '/', signed: utf8 }, '/', { headers: utf8 }, { ...strict, requiredSignedHeaders: [] }),
+      ).not.toBe('ambiguous_signature');
+    });
+
+    test('a no-break space, which node signs as a space, is refused', () => {
+      const headers = (value: string) => [...SIGNED, ['x-tag', value]] as const;
+      const signed = headers('a b');
+      expect(judge({ path: '/', signed }, '/', { headers: headers('a\u00a0b') })).toBe('ambiguous_signature');
+    });
+  });
+
   test('a form is tried once however many profiles share it', () => {
     const authorization = authorizationOf({ path: '/p' });
     const request: WireRequest = {
