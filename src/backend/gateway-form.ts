@@ -3,7 +3,7 @@
  * vendors' clients may also do towards the gateway is no way in here. Specs: huawei.md §6, §8; jdcloud.md §6; tencent.md §5.
  */
 import type { DenyReason } from '../lib/reason.js';
-import type { DialectName, VerificationOptions, WireRequest } from '../signature/dialect.js';
+import type { DialectName, WireRequest } from '../signature/dialect.js';
 import { dialectByName } from '../signature/dialects.js';
 import { hasMalformedEscape, headerValue, repeatedHeader, splitTarget, trimBlanks } from '../signature/wire.js';
 
@@ -12,23 +12,16 @@ export const IDENTITY_PREFIX = 'x-countersign-';
 export const PREVIOUS_AUTHORIZATION = 'x-countersign-previous-authorization';
 
 interface GatewayForm {
-  readonly compatibility: VerificationOptions['compatibility'];
   readonly profiles: readonly string[];
   readonly signedHeaders: readonly string[];
 }
 
 export const GATEWAY_FORMS: { readonly [Name in DialectName]: GatewayForm } = {
-  // Not Strict: that demands a signed Host, which the official validators do not know.
-  JDCloud: { compatibility: 'Vendor', profiles: ['doc'], signedHeaders: ['x-jdcloud-date', 'x-jdcloud-nonce'] },
-  Huawei: { compatibility: 'Strict', profiles: ['default'], signedHeaders: ['host', 'x-sdk-date'] },
-  Tencent: {
-    compatibility: 'Strict',
-    profiles: ['default'],
-    signedHeaders: ['x-date', 'host', 'x-request-method', 'x-request-path'],
-  },
-  // Not Strict: that refuses parameters which hold `&` or `=`; x-request-path tells their readings apart.
+  // No Host: the official validators do not know it.
+  JDCloud: { profiles: ['doc'], signedHeaders: ['x-jdcloud-date', 'x-jdcloud-nonce'] },
+  Huawei: { profiles: ['default'], signedHeaders: ['host', 'x-sdk-date'] },
+  Tencent: { profiles: ['default'], signedHeaders: ['x-date', 'host', 'x-request-method', 'x-request-path'] },
   TencentApplication: {
-    compatibility: 'Vendor',
     // A Content-MD5 of the caller may travel beside a form or a streamed body, whose own field is empty.
     profiles: ['default', 'md5-computed'],
     signedHeaders: ['x-date', 'host', 'x-request-path'],
@@ -41,16 +34,13 @@ export interface Uncovered {
   readonly detail: string;
 }
 
-/** AES signs the canonical request of the Huawei scheme. */
-export type CanonicalForm = DialectName;
-
 /**
- * Judges an authentic request for what its scheme would let pass: two spellings that sign alike, of which the gateway
+ * AES signs the canonical request of Huawei's scheme, which is then `form`. Judges an authentic request for what its scheme would let pass: two spellings that sign alike, of which the gateway
  * sends one; a repeated header of which one value is signed; an identity header that is not signed.
  */
 export function uncoveredPart(
   request: WireRequest,
-  form: CanonicalForm,
+  form: DialectName,
   signedHeaders: readonly string[],
 ): Uncovered | undefined {
   const repeated = repeatedHeader(request, signedHeaders);

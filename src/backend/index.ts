@@ -2,6 +2,7 @@
  * `countersign/backend`: what a backend in Node needs to accept requests of the gateway and of nobody else.
  * Loads the signature schemes and nothing else of the product.
  */
+export type { GatewayRefusal } from './credential.js';
 export type { AesBackendKey, BackendKey, BasicBackendKey, HmacBackendKey } from './keys.js';
 export {
   gatewayMiddleware,
@@ -15,7 +16,6 @@ export type { GatewayRequest } from './request.js';
 export {
   verifyGatewayRequest,
   type GatewayIdentity,
-  type GatewayRefusal,
   type GatewayVerification,
   type GatewayVerificationOptions,
   type GatewayVerified,

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { AppError } from '../lib/errors.js';
+import { AppError, errorMessage } from '../lib/errors.js';
 import { isUsableAesKey } from '../signature/aes/scheme.js';
 import { Redacted } from '../lib/redacted.js';
+import type { GatewayRefusal } from './credential.js';
 import type { BackendKey } from './keys.js';
 import { ReplayWindow } from './replay-window.js';
 import {
   DEFAULT_MAX_BODY_BYTES,
   verifyGatewayRequest,
-  type GatewayRefusal,
   type GatewayVerificationOptions,
   type GatewayVerified,
 } from './verify.js';
@@ -81,9 +81,13 @@ export function gatewayMiddleware(options: GatewayMiddlewareOptions): GatewayMid
         next();
         return;
       }
-      // First the answer: whatever `onRefused` does, the request is refused.
       answer(request, response, result);
-      settings.onRefused?.(result, request);
+      try {
+        settings.onRefused?.(result, request);
+      } catch (error) {
+        // Anybody can cause a refusal: a log that fails must not end the process.
+        process.emitWarning(`onRefused failed: ${errorMessage(error)}`, 'CountersignWarning');
+      }
     });
   };
 }

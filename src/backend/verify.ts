@@ -1,28 +1,23 @@
 import { systemClock, type Clock } from '../lib/clock.js';
 import { errorMessage } from '../lib/errors.js';
-import type { DenyReason } from '../lib/reason.js';
-import { Redacted } from '../lib/redacted.js';
-import { aes, type AesKey } from '../signature/aes/scheme.js';
-import { basic } from '../signature/basic/scheme.js';
-import type {
-  DialectName,
-  SigningKey,
-  VerificationKey,
-  VerificationOptions,
-  WireRequest,
-} from '../signature/dialect.js';
-import { dialectByName } from '../signature/dialects.js';
-import { DATE_HEADER, parseFields, parseSignedHeaders } from '../signature/huawei/credential.js';
+import type { DialectName, VerificationOptions, WireRequest } from '../signature/dialect.js';
 import { DEFAULT_VERIFICATION } from '../signature/options.js';
-import { verifyRequest } from '../signature/verify.js';
-import { headerValue, headerValues, parseCompactDate, sha256HexOfText, trimBlanks } from '../signature/wire.js';
-import { GATEWAY_FORMS, PREVIOUS_AUTHORIZATION, uncoveredPart } from './gateway-form.js';
-import type { AesBackendKey, BackendKey, BasicBackendKey, HmacBackendKey } from './keys.js';
+import { headerValue, repeatedHeader, sha256HexOfText, trimBlanks } from '../signature/wire.js';
+import {
+  NOT_THIS_KEY,
+  refuse,
+  verifyCredential,
+  type Authentic,
+  type Check,
+  type GatewayRefusal,
+} from './credential.js';
+import { IDENTITY_PREFIX, PREVIOUS_AUTHORIZATION, uncoveredPart } from './gateway-form.js';
+import type { BackendKey } from './keys.js';
 import type { ReplayWindow } from './replay-window.js';
 import { wireRequest, type GatewayRequest } from './request.js';
 
 const MINUTE_MS = 60_000;
-export const DEFAULT_MAX_CLOCK_SKEW_MS = 5 * MINUTE_MS;
+const DEFAULT_MAX_CLOCK_SKEW_MS = 5 * MINUTE_MS;
 export const DEFAULT_MAX_BODY_BYTES = DEFAULT_VERIFICATION.maxBodyBytes;
 
 export interface GatewayVerificationOptions {
@@ -78,52 +73,7 @@ export interface GatewayVerified {
   readonly bodyCovered: boolean;
 }
 
-export interface GatewayRefusal {
-  readonly valid: false;
-  /** One word of the closed list in docs/reference/reasons.md. */
-  readonly reason: DenyReason;
-  /** One sentence for the log. Not for whoever sent the request. */
-  readonly detail: string;
-}
-
 export type GatewayVerification = GatewayVerified | GatewayRefusal;
-
-/** A credential that matches a key, before it is judged what it leaves open. */
-interface Authentic {
-  readonly valid: true;
-  readonly type: BackendKey['type'];
-  readonly dialect?: DialectName;
-  readonly keyId: string;
-  readonly bodyCovered: boolean;
-  /** `undefined` under Basic. */
-  readonly signature:
-    | {
-        readonly form: DialectName;
-        readonly signedHeaders: readonly string[];
-        readonly signedAtMs: number;
-        readonly nonce: string | undefined;
-        readonly stringToSign: string;
-      }
-    | undefined;
-}
-
-interface Check {
-  readonly nowMs: number;
-  readonly maxClockSkewMs: number;
-  readonly body: VerificationOptions['body'];
-}
-
-const refuse = (reason: DenyReason, detail: string): GatewayRefusal => ({ valid: false, reason, detail });
-
-/** Refusals that say "another key", after which the other header or key is tried. The rest are about an authentic request. */
-const NOT_THIS_KEY: ReadonlySet<DenyReason> = new Set([
-  'missing_credential',
-  'unsupported_scheme',
-  'malformed_credential',
-  'unknown_key',
-  'key_not_ready',
-  'bad_signature',
-]);
 
 /**
  * Verifies that a request comes from the gateway, with the key that `backendSignature` binds to its API. Total: what
@@ -173,142 +123,18 @@ function verifyParts(request: GatewayRequest, options: GatewayVerificationOption
     body: options.body ?? 'Signed',
   };
 
-  const previous = headerValues(wire, PREVIOUS_AUTHORIZATION);
-  if (previous.length > 1) return refuse('duplicate_header', `header ${PREVIOUS_AUTHORIZATION} is repeated`);
+  const repeated = repeatedHeader(wire, [...IDENTITY_HEADERS, PREVIOUS_AUTHORIZATION]);
+  if (repeated !== undefined) return refuse('duplicate_header', `header ${repeated} is repeated`);
+  const previous = headerValue(wire, PREVIOUS_AUTHORIZATION);
   const first = verifyCredential(wire, options.keys, check);
   if (first.valid) return accept(wire, first, 'authorization', options, check);
-  if (previous.length === 0 || !NOT_THIS_KEY.has(first.reason)) return first;
+  if (previous === undefined || !NOT_THIS_KEY.has(first.reason)) return first;
 
   const headers = wire.headers.filter(([name]) => name !== 'authorization');
-  const rotated: WireRequest = { ...wire, headers: [...headers, ['authorization', previous[0]!]] };
+  const rotated: WireRequest = { ...wire, headers: [...headers, ['authorization', previous]] };
   const second = verifyCredential(rotated, options.keys, check);
   if (second.valid) return accept(wire, second, PREVIOUS_AUTHORIZATION, options, check);
   return NOT_THIS_KEY.has(second.reason) ? first : second;
-}
-
-/** The one Authorization against every key: grouped, so that two secrets of one id are tried together. */
-function verifyCredential(wire: WireRequest, keys: readonly BackendKey[], check: Check): Authentic | GatewayRefusal {
-  const credentials = headerValues(wire, 'authorization');
-  if (credentials.length > 1) return refuse('multiple_credentials', 'more than one Authorization header');
-  const authorization = trimBlanks(credentials[0] ?? '');
-  if (authorization === '') return refuse('missing_credential', 'no Authorization header');
-
-  let refusal = refuse('unsupported_scheme', 'the scheme word belongs to no key');
-  const hmacKeys = keys.filter((key): key is HmacBackendKey => key.type === 'HMAC');
-  for (const dialect of new Set(hmacKeys.map((key) => key.dialect))) {
-    if (!dialectByName(dialect).detect(authorization)) continue;
-    const ofDialect = hmacKeys.filter((key) => key.dialect === dialect);
-    const verdict = verifyHmac(wire, dialect, ofDialect, check);
-    if (verdict.valid || !NOT_THIS_KEY.has(verdict.reason)) return verdict;
-    refusal = verdict;
-  }
-  if (aes.detect(authorization)) {
-    return verifyAes(
-      wire,
-      authorization,
-      keys.filter((key): key is AesBackendKey => key.type === 'AES'),
-      check,
-    );
-  }
-  if (basic.detect(authorization)) {
-    return verifyBasic(
-      wire,
-      authorization,
-      keys.filter((key): key is BasicBackendKey => key.type === 'Basic'),
-      check,
-    );
-  }
-  return refusal;
-}
-
-function verifyHmac(
-  wire: WireRequest,
-  dialect: DialectName,
-  keys: readonly HmacBackendKey[],
-  { nowMs, maxClockSkewMs, body }: Check,
-): Authentic | GatewayRefusal {
-  const { compatibility, profiles, signedHeaders } = GATEWAY_FORMS[dialect];
-  const options: VerificationOptions = {
-    ...DEFAULT_VERIFICATION,
-    dialects: [dialect],
-    compatibility,
-    algorithms: ['HMACSHA256'],
-    maxClockSkewMs,
-    dateOnly: 'Deny',
-    body,
-    requiredSignedHeaders: signedHeaders,
-  };
-  const byId = new Map<string, VerificationKey>();
-  for (const { keyId, secret } of keys) {
-    byId.set(keyId, { keyId, secrets: [...(byId.get(keyId)?.secrets ?? []), { secret: new Redacted(secret) }] });
-  }
-  const verdict = verifyRequest(wire, options, {}, (keyId) => byId.get(keyId), nowMs);
-  if (!verdict.ok) return refuse(verdict.reason, verdict.detail);
-  if (!profiles.includes(verdict.profile) || verdict.timestampMs === undefined) {
-    return refuse('bad_signature', `the gateway does not sign in profile ${verdict.profile}`);
-  }
-  return {
-    valid: true,
-    type: 'HMAC',
-    dialect,
-    keyId: verdict.keyId,
-    bodyCovered: verdict.bodyCovered,
-    signature: {
-      form: dialect,
-      signedHeaders: verdict.signedHeaders,
-      signedAtMs: verdict.timestampMs,
-      nonce: verdict.nonce,
-      stringToSign: verdict.stringToSign,
-    },
-  };
-}
-
-function verifyAes(
-  wire: WireRequest,
-  authorization: string,
-  keys: readonly AesBackendKey[],
-  { nowMs, maxClockSkewMs, body }: Check,
-): Authentic | GatewayRefusal {
-  const aesKeys = keys.map(({ name, algorithm, key, vector }): AesKey => ({
-    name,
-    algorithm,
-    key: new Redacted(key),
-    vector: new Redacted(vector),
-  }));
-  const verdict = aes.verify(authorization, wire, aesKeys, { nowMs, maxClockSkewMs });
-  if (!verdict.ok) return refuse(verdict.reason, verdict.detail);
-  const scheme = authorization.slice(0, authorization.indexOf(' '));
-  const signedHeaders = parseSignedHeaders(parseFields(authorization, scheme)?.signedHeaders ?? '');
-  const signedAtMs = parseCompactDate(trimBlanks(headerValue(wire, DATE_HEADER) ?? ''));
-  if (!signedHeaders || signedAtMs === undefined || verdict.stringToSign === undefined) {
-    return refuse('malformed_credential', 'Authorization does not follow the grammar of profile P1');
-  }
-  const unsigned = GATEWAY_FORMS.Huawei.signedHeaders.find((name) => !signedHeaders.includes(name));
-  if (unsigned !== undefined) return refuse('required_header_not_signed', `header ${unsigned} has to be signed`);
-  const { bodyCovered } = verdict;
-  if (wire.body === undefined && body !== 'Streamed') return refuse('body_unavailable', 'the body was not read');
-  if (wire.body !== undefined && body === 'Signed' && !bodyCovered) {
-    return refuse('unsigned_body', 'the signature does not cover the body');
-  }
-  return {
-    valid: true,
-    type: 'AES',
-    keyId: verdict.keyId,
-    bodyCovered,
-    signature: { form: 'Huawei', signedHeaders, signedAtMs, nonce: undefined, stringToSign: verdict.stringToSign },
-  };
-}
-
-function verifyBasic(
-  wire: WireRequest,
-  authorization: string,
-  keys: readonly BasicBackendKey[],
-  { nowMs, maxClockSkewMs }: Check,
-): Authentic | GatewayRefusal {
-  const signingKeys = keys.map(({ keyId, secret }): SigningKey => ({ keyId, secret: new Redacted(secret) }));
-  const verdict = basic.verify(authorization, wire, signingKeys, { nowMs, maxClockSkewMs });
-  if (!verdict.ok) return refuse(verdict.reason, verdict.detail);
-  return { valid: true, type: 'Basic', keyId: verdict.keyId, bodyCovered: verdict.bodyCovered, signature: undefined };
 }
 
 /** The last steps, in this order: only a request that is accepted in every other respect uses up its nonce. */
@@ -350,13 +176,14 @@ function accept(
   };
 }
 
-/** All of these headers are signed here, or the key is Basic: anything else was refused before. */
+const IDENTITY_HEADERS = ['key-id', 'plan', 'api', 'environment'].map((name) => `${IDENTITY_PREFIX}${name}`);
+
+/** All of these headers are signed here and single, or the key is Basic: anything else was refused before. */
 function identityOf(wire: WireRequest): GatewayIdentity {
-  const value = (name: string): string | undefined => {
-    const text = headerValue(wire, `x-countersign-${name}`);
-    return text === undefined ? undefined : trimBlanks(text);
-  };
-  const [keyId, planId, api, environment] = [value('key-id'), value('plan'), value('api'), value('environment')];
+  const [keyId, planId, api, environment] = IDENTITY_HEADERS.map((name) => {
+    const value = headerValue(wire, name);
+    return value === undefined ? undefined : trimBlanks(value);
+  });
   return {
     ...(keyId === undefined ? {} : { keyId }),
     ...(planId === undefined ? {} : { planId }),
