@@ -62,8 +62,9 @@ const report = join(root, 'node_modules/.cache/jest-report.json');
 rmSync(report, { force: true });
 const run = spawnSync(
   join(root, 'node_modules/.bin/node'),
-  ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', '--json', `--outputFile=${report}`, '--runTestsByPath=false', ...jestArgs, ...chosen.map((c) => c.replace('<rootDir>', root))],
-  { stdio: ['ignore', 'ignore', 'inherit'] },
+  ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', '--json', `--outputFile=${report}`, '--forceExit', ...jestArgs, ...chosen.map((c) => c.replace('<rootDir>', root))],
+  // A server that a failed test left running must not keep the run from ending.
+  { stdio: ['ignore', 'ignore', 'inherit'], timeout: 40 * 60_000 },
 );
 if (!existsSync(report)) {
   console.log('0 passed, 1 failed');
