@@ -85,8 +85,8 @@ export function gatewayReason(entry: AccessLogEntry): GatewayReason | undefined 
   if (reason !== undefined && reason !== '' && reason !== 'ok') return undefined;
   if (details === 'via_upstream' || details.startsWith('ext_authz_denied')) return undefined;
   if (status !== 0 && status < 400) return undefined;
-  // The guard is the only direct response that is an error.
-  if (details === 'direct_response') return status === 400 ? 'non_canonical_path' : 'other';
+  // Our routes answer by themselves in two cases: the guard, and an API whose backend is not resolved.
+  if (details === 'direct_response') return status === 400 ? 'non_canonical_path' : 'backend_unavailable';
   const byDetails = RULES.find(([pattern]) => pattern.test(details));
   if (byDetails) return byDetails[1];
   const set = flags.split(',');

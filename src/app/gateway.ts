@@ -5,11 +5,13 @@
  */
 import { toBinary } from '@bufbuild/protobuf';
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { createSecureContext } from 'node:tls';
 import { createAuthorizer, type Authorizer } from '../authz/authorizer.js';
 import { createGrpcTransport } from '../authz/transport/grpc.js';
 import type { Config } from '../config/settings.js';
@@ -161,6 +163,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     // Envoy shares ports with others of its user, so a second gateway would take half of the requests in silence.
     await assertFree(httpAddress, httpPort, '--http-port');
     if (httpsPort !== undefined) await assertFree(httpAddress, httpsPort, '--https-port');
+    checkCertificate(config);
     const envoyFound = findEnvoy({ configured: config.envoy, log: (line) => log.info(line) });
     envoyFound.catch(() => undefined);
 
@@ -364,6 +367,18 @@ export function createGateway(options: GatewayOptions): Gateway {
       return closed;
     },
   };
+}
+
+/** Envoy would only refuse its listener, some seconds later. */
+function checkCertificate({ tlsCert, tlsKey }: Config): void {
+  if (tlsCert === undefined || tlsKey === undefined) return;
+  try {
+    createSecureContext({ cert: readFileSync(tlsCert), key: readFileSync(tlsKey) });
+  } catch (error) {
+    throw new AppError('ERR_TLS', `--tls-cert ${tlsCert}, --tls-key ${tlsKey}: ${errorMessage(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 async function assertFree(address: string, port: number, flag: string): Promise<void> {

@@ -59,7 +59,9 @@ async function run(dir: string, flags: SettingFlags, io: CommandIo): Promise<num
   });
   try {
     const addresses = await gateway.start();
-    log.info(addresses, readyText(addresses, gateway.summary()));
+    const text = readyText(addresses, gateway.summary());
+    if (format === 'json') log.info(addresses, text);
+    else log.info(text);
   } catch (error) {
     // A signal during the start is no failure.
     if (!stopped.signalled()) {
@@ -73,8 +75,8 @@ async function run(dir: string, flags: SettingFlags, io: CommandIo): Promise<num
   return EXIT.ok;
 }
 
-const readyText = ({ http, https }: GatewayAddresses, summary: string): string =>
-  `ready: ${summary}; serving ${[http, https].filter((url) => url !== undefined).join(' and ')}`;
+const readyText = ({ http, https, admin }: GatewayAddresses, summary: string): string =>
+  `ready: ${[http, https].filter((url) => url !== undefined).join(' and ')} (${summary}), admin ${admin}/status`;
 
 const EXIT_BY_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
 

@@ -9,6 +9,7 @@ describe('the reason of a refusal in the access log', () => {
       { status: 503, details: 'upstream_reset_before_response_started', flags: 'UF', decision: 'allow', reason: 'ok' },
       'backend_unavailable',
     ],
+    [{ status: 503, details: 'direct_response', decision: 'allow', reason: 'ok' }, 'backend_unavailable'],
     [{ status: 404, details: 'route_not_found', flags: 'NR' }, 'not_found'],
     [{ status: 413, details: 'request_payload_too_large' }, 'body_too_large'],
     [{ status: 503, details: 'ext_authz_error', flags: 'UAEX' }, 'authorizer_unavailable'],
