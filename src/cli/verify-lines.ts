@@ -7,6 +7,8 @@ import { Readable } from 'node:stream';
 import { guardRequest } from '../app/guard.js';
 import { errorMessage } from '../lib/errors.js';
 import { Redacted } from '../lib/redacted.js';
+import { aes, type AesAlgorithm } from '../signature/aes/scheme.js';
+import { basic } from '../signature/basic/scheme.js';
 import type { DialectName, WireRequest } from '../signature/dialect.js';
 import { explainRequest } from '../signature/explain.js';
 import type { CommandIo } from './io.js';
@@ -14,7 +16,9 @@ import { readVerification } from './verification-options.js';
 
 interface Line {
   readonly name: string;
-  readonly dialect: DialectName;
+  /** Basic and AES are schemes towards a backend. */
+  readonly dialect: DialectName | 'Basic' | 'AES';
+  /** AES: the cipher key; `secret` is its vector. */
   readonly keyId: string;
   readonly secret: string;
   readonly request: {
@@ -26,9 +30,12 @@ interface Line {
     readonly bodyBase64?: string;
   };
   /** ISO 8601, or milliseconds since the epoch. */
-  readonly at: string | number;
+  readonly at?: string | number;
   readonly options?: Readonly<Record<string, unknown>>;
   readonly environmentPath?: { readonly basePath: string; readonly segment: string };
+  /** AES only: what the credential calls the key. */
+  readonly keyName?: string;
+  readonly algorithm?: string;
 }
 
 interface Verdict {
@@ -63,11 +70,13 @@ function judge(line: Line): Verdict {
   const request: WireRequest = {
     method: line.request.method,
     target: line.request.target,
-    headers: line.request.headers.map(([name, value]) => [name.toLowerCase(), value]),
+    headers: wireHeaders(line.request.headers),
     body: Buffer.from(line.request.bodyBase64 ?? '', 'base64'),
   };
-  const nowMs = typeof line.at === 'number' ? line.at : Date.parse(line.at);
-  if (Number.isNaN(nowMs)) throw new TypeError('at must be a time');
+  const nowMs = typeof line.at === 'number' ? line.at : Date.parse(line.at ?? '');
+  // Basic has no date.
+  if (Number.isNaN(nowMs) && line.dialect !== 'Basic') throw new TypeError('at must be a time');
+  if (line.dialect === 'Basic' || line.dialect === 'AES') return judgeBackendScheme(line, request, nowMs);
   const { verdict, attempts } = explainRequest(
     request,
     readVerification({ dialects: [line.dialect], ...line.options }),
@@ -84,5 +93,45 @@ function judge(line: Line): Verdict {
     ...(guard === undefined ? {} : { guard }),
     ...(attempt?.canonicalRequest === undefined ? {} : { canonicalRequest: attempt.canonicalRequest }),
     ...(attempt ? { stringToSign: attempt.stringToSign } : {}),
+  };
+}
+
+/** Over HTTP/2 the host is `:authority`; other pseudo headers are the request line. */
+function wireHeaders(headers: Line['request']['headers']): [name: string, value: string][] {
+  const lower = headers.map(([name, value]): [string, string] => [name.toLowerCase(), value]);
+  const hasHost = lower.some(([name]) => name === 'host');
+  return lower.flatMap(([name, value]): [string, string][] => {
+    if (name === ':authority' && !hasHost) return [['host', value]];
+    return name.startsWith(':') ? [] : [[name, value]];
+  });
+}
+
+const AES_ALGORITHMS: Readonly<Record<string, AesAlgorithm>> = {
+  AES128CFB: 'AES128CFB',
+  AES256CFB: 'AES256CFB',
+  'aes-128-cfb': 'AES128CFB',
+  'aes-256-cfb': 'AES256CFB',
+};
+
+function judgeBackendScheme(line: Line, request: WireRequest, nowMs: number): Verdict {
+  const authorization = request.headers.find(([name]) => name === 'authorization')?.[1];
+  if (authorization === undefined) return { name: line.name, valid: false, reason: 'missing_credential' };
+  const { maxClockSkewMs } = readVerification({ dialects: ['Huawei'], ...line.options });
+  const check = { nowMs, maxClockSkewMs };
+  let result;
+  if (line.dialect === 'Basic') {
+    result = basic.verify(authorization, request, [{ keyId: line.keyId, secret: new Redacted(line.secret) }], check);
+  } else {
+    const algorithm = AES_ALGORITHMS[line.algorithm ?? ''];
+    if (algorithm === undefined || line.keyName === undefined) throw new TypeError('AES needs keyName and algorithm');
+    const key = { name: line.keyName, algorithm, key: new Redacted(line.keyId), vector: new Redacted(line.secret) };
+    result = aes.verify(authorization, request, [key], check);
+  }
+  if (!result.ok) return { name: line.name, valid: false, reason: result.reason, message: result.detail };
+  return {
+    name: line.name,
+    valid: true,
+    ...(result.canonicalRequest === undefined ? {} : { canonicalRequest: result.canonicalRequest }),
+    ...(result.stringToSign === undefined ? {} : { stringToSign: result.stringToSign }),
   };
 }

@@ -133,6 +133,57 @@ describe('verify', () => {
   });
 });
 
+describe('verify --stdin-json', () => {
+  const answer = async (line: unknown) =>
+    JSON.parse((await runCli(['verify', '--stdin-json'], { stdin: JSON.stringify(line) })).stdout) as Record<
+      string,
+      unknown
+    >;
+
+  test('takes :authority of HTTP/2 for the host', async () => {
+    const headers = CAPTURE.headers.map(([name, value]) => [name === 'host' ? ':authority' : name, value]);
+    expect(
+      await answer({
+        name: 'h2',
+        dialect: 'Huawei',
+        keyId: KEY_ID,
+        secret: SECRET,
+        at: CAPTURE.at,
+        request: { method: 'GET', target: '/', headers: [[':method', 'GET'], ...headers] },
+      }),
+    ).toMatchObject({ valid: true });
+  });
+
+  test('verifies what a gateway sends to a backend by Basic and AES', async () => {
+    const request = (authorization: string) => ({
+      method: 'GET',
+      target: '/',
+      headers: [
+        ['Host', 'h'],
+        ['Authorization', authorization],
+      ],
+    });
+    const basic = { name: 'b', dialect: 'Basic', keyId: 'Aladdin', secret: 'open sesame' };
+    expect(await answer({ ...basic, request: request('Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==') })).toEqual({
+      name: 'b',
+      valid: true,
+    });
+    expect(await answer({ ...basic, request: request('Basic QWxhZGRpbjpvcGVuIHNlc2FtZR==') })).toMatchObject({
+      valid: false,
+    });
+    expect(
+      await answer({
+        name: 'a',
+        dialect: 'AES',
+        keyId: 'k'.repeat(16),
+        secret: 'v'.repeat(16),
+        at: CAPTURE.at,
+        request: request('x'),
+      }),
+    ).toMatchObject({ valid: false, message: 'AES needs keyName and algorithm' });
+  });
+});
+
 describe('an HTTP message file', () => {
   const read = (text: string) => readHttpMessage(Buffer.from(text, 'latin1'));
 
