@@ -86,7 +86,7 @@ export function gatewayMiddleware(options: GatewayMiddlewareOptions): GatewayMid
         settings.onRefused?.(result, request);
       } catch (error) {
         // Anybody can cause a refusal: a log that fails must not end the process.
-        process.emitWarning(`onRefused failed: ${errorMessage(error)}`, 'CountersignWarning');
+        process.emitWarning(`onRefused failed: ${errorMessage(error)}`, { type: 'CountersignWarning' });
       }
     });
   };

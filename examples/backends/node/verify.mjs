@@ -1,72 +1,89 @@
-// Verifies the gateway's signature (SDK-HMAC-SHA256, as Huawei Cloud APIG signs towards backends).
-// Standard library only. Copy it into a backend; the key is the SignatureKey with usage: Backend.
+// Verifies that a request comes from the gateway: SDK-HMAC-SHA256, `backendSignature: {dialect: Huawei}`.
+// Standard library only: copy this file. The key is the Secret of the SignatureKey with `usage: Backend`.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 
-const MAX_SKEW_MS = 15 * 60 * 1000;
+const MAX_CLOCK_SKEW_MS = 5 * 60 * 1000;
+const CREDENTIAL =
+  /^SDK-HMAC-SHA256 Access=([\w-]{1,64}), SignedHeaders=([a-z0-9_;-]{1,4096}), Signature=([0-9a-f]{64})$/;
+const PREVIOUS = 'x-countersign-previous-authorization';
+
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
-const encode = (text) => encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
-const byBytes = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
-
-function canonicalPath(path) {
-  const encoded = path.split('/').map((segment) => encode(decodeURIComponent(segment))).join('/');
-  return encoded.endsWith('/') ? encoded : `${encoded}/`;
-}
-
-function canonicalQuery(query) {
-  const decode = (text) => decodeURIComponent(text.replace(/\+/g, ' '));
-  return query
-    .split('&')
-    .filter((pair) => pair !== '')
-    .map((pair) => {
-      const at = pair.indexOf('=');
-      return at < 0 ? [decode(pair), ''] : [decode(pair.slice(0, at)), decode(pair.slice(at + 1))];
-    })
-    .sort(([a, x], [b, y]) => byBytes(a, b) || byBytes(x, y))
-    .map(([name, value]) => `${encode(name)}=${encode(value)}`)
-    .join('&');
-}
+const refuse = (reason) => ({ valid: false, reason });
 
 /**
- * @param {import('node:http').IncomingMessage} request
- * @param {Buffer} body the whole body as received
- * @param {Record<string, string>} secrets key id → secret; two entries while a key rotates
+ * @param {{ method: string, url: string, rawHeaders: string[] }} request Node's request, before a router changes `url`
+ * @param {Buffer} body the bytes of the body before any parser
+ * @param {{ keyId: string, secret: string }[]} keys one; two while the key rotates
  * @returns {{ valid: true, keyId: string } | { valid: false, reason: string }}
  */
-export function verifyGatewaySignature(request, body, secrets, nowMs = Date.now()) {
-  const refuse = (reason) => ({ valid: false, reason });
-  const authorization = request.headers.authorization;
-  if (!authorization) return refuse('no Authorization header');
-  const fields = /^SDK-HMAC-SHA256 Access=([^,\s]+), SignedHeaders=([a-z0-9_;-]+), Signature=([0-9a-f]{64})$/.exec(authorization);
-  if (!fields) return refuse('not an SDK-HMAC-SHA256 credential');
-  const [, keyId, signedHeaders, signature] = fields;
+export function verifyGatewaySignature(request, body, keys, nowMs = Date.now()) {
+  // `request.headers` joins or drops repeats; a second value next to a signed one must not go unseen.
+  const headers = new Map();
+  for (let i = 0; i < request.rawHeaders.length; i += 2) {
+    const name = request.rawHeaders[i].toLowerCase();
+    headers.set(name, [...(headers.get(name) ?? []), request.rawHeaders[i + 1].replace(/^[ \t]+|[ \t]+$/g, '')]);
+  }
+  const current = headers.get('authorization') ?? [];
+  if (current.length === 0) return refuse('none');
+  const previous = headers.get(PREVIOUS) ?? [];
+  if (current.length > 1 || previous.length > 1) return refuse('more than one credential');
+
+  // During a rotation the gateway signs with both secrets: whichever this backend has will do.
+  const result = verifyCredential(current[0], request, headers, body, keys, nowMs);
+  if (result.valid || previous.length === 0) return result;
+  const older = verifyCredential(previous[0], request, headers, body, keys, nowMs);
+  return older.valid ? older : result;
+}
+
+function verifyCredential(credential, { method, url }, headers, body, keys, nowMs) {
+  const [, keyId, signedHeaders, signature] = CREDENTIAL.exec(credential) ?? [];
+  if (signature === undefined) return refuse('not an SDK-HMAC-SHA256 credential');
+
   const names = signedHeaders.split(';');
-  if (!names.includes('x-sdk-date') || !names.includes('host')) return refuse('host and x-sdk-date must be signed');
-
-  const date = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(request.headers['x-sdk-date'] ?? '');
-  if (!date) return refuse('x-sdk-date is missing or malformed');
-  const [, year, month, day, hour, minute, second] = date.map(Number);
-  const skew = Math.abs(nowMs - Date.UTC(year, month - 1, day, hour, minute, second));
-  if (!(skew <= MAX_SKEW_MS)) return refuse('signature expired');
-
-  const at = request.url.indexOf('?');
-  const path = at < 0 ? request.url : request.url.slice(0, at);
-  const query = at < 0 ? '' : request.url.slice(at + 1);
-  const lines = [];
-  for (const name of names) {
-    // Node joins repeats; a signed header must have arrived exactly once.
-    const values = request.rawHeaders.filter((_, i, all) => i % 2 === 1 && all[i - 1].toLowerCase() === name);
-    if (values.length !== 1) return refuse(`signed header ${name} must occur once`);
-    lines.push(`${name}:${values[0].trim()}`);
+  // Who is calling is in these headers: one that is not signed is not the gateway's.
+  const identity = [...headers.keys()].filter((name) => name.startsWith('x-countersign-') && name !== PREVIOUS);
+  for (const name of ['host', 'x-sdk-date', ...identity]) {
+    if (!names.includes(name)) return refuse(`${name} is not signed`);
   }
-  let canonical;
-  try {
-    canonical = [request.method, canonicalPath(path), canonicalQuery(query), ...lines, '', signedHeaders, sha256(body)].join('\n');
-  } catch {
-    return refuse('malformed escape in path or query');
+  const repeated = names.find((name) => headers.get(name)?.length !== 1);
+  if (repeated !== undefined) return refuse(`signed header ${repeated} has to occur once`);
+  // The gateway signs this one only for bodies that it does not read (verification.body: Streamed).
+  if (names.includes('x-sdk-content-sha256')) return refuse('the body is not signed');
+
+  const date = headers.get('x-sdk-date')[0];
+  const signedAtMs = parseDate(date);
+  if (!(Math.abs(nowMs - signedAtMs) <= MAX_CLOCK_SKEW_MS)) return refuse('the signature has expired');
+
+  const mark = url.indexOf('?');
+  const path = mark < 0 ? url : url.slice(0, mark);
+  // The gateway sends the query in canonical form: what arrived is what was signed, byte for byte.
+  const query = mark < 0 ? '' : url.slice(mark + 1);
+  if (/%2F|%(?![0-9A-F]{2})/i.test(path)) return refuse('the path can be read in two ways');
+
+  const lines = names.map((name) => `${name}:${headers.get(name)[0]}\n`).join('');
+  const canonical = [method, canonicalPath(path), query, lines, signedHeaders, sha256(body)].join('\n');
+  const text = ['SDK-HMAC-SHA256', date, sha256(Buffer.from(canonical, 'latin1'))].join('\n');
+  for (const key of keys) {
+    const expected = createHmac('sha256', key.secret).update(text).digest();
+    const equal = timingSafeEqual(expected, Buffer.from(signature, 'hex'));
+    if (equal && key.keyId === keyId && key.secret !== '') return { valid: true, keyId };
   }
-  const text = ['SDK-HMAC-SHA256', request.headers['x-sdk-date'], sha256(Buffer.from(canonical, 'latin1'))].join('\n');
-  const secret = Object.hasOwn(secrets, keyId) ? secrets[keyId] : undefined;
-  const expected = createHmac('sha256', secret ?? 'no such key').update(text).digest();
-  const equal = timingSafeEqual(expected, Buffer.from(signature, 'hex'));
-  return secret !== undefined && equal ? { valid: true, keyId } : refuse('signature does not match');
+  return refuse('the signature does not match');
+}
+
+/** Milliseconds since the epoch; NaN for all but `YYYYMMDDTHHMMSSZ` of a real date. */
+function parseDate(text) {
+  const iso = text.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6.000Z');
+  const timeMs = iso === text ? NaN : Date.parse(iso);
+  return timeMs >= 0 && new Date(timeMs).toISOString() === iso ? timeMs : NaN;
+}
+
+/** Decoded and encoded again, byte by byte, with a slash at the end. */
+function canonicalPath(path) {
+  const decoded = path.replace(/%([0-9A-F]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
+  const encoded = decoded.replace(
+    /[^A-Za-z0-9\-._~/]/g,
+    (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+  return encoded.endsWith('/') ? encoded : `${encoded}/`;
 }

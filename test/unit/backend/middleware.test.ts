@@ -98,7 +98,7 @@ describe('gatewayMiddleware', () => {
     });
     expect((await send(port, withHeader(signed(), 'authorization', undefined))).status).toBe(403);
     expect(seen).toEqual([]);
-    expect(warn).toHaveBeenCalledWith('onRefused failed: the log is full', 'CountersignWarning');
+    expect(warn).toHaveBeenCalledWith('onRefused failed: the log is full', { type: 'CountersignWarning' });
   });
 
   test('takes the url before a router cut it, and the bytes an earlier middleware kept', async () => {

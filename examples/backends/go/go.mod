@@ -1,0 +1,3 @@
+module example.com/orders-backend
+
+go 1.21
