@@ -39,6 +39,7 @@ const suites = [
   { name: 'cli', about: 'commands, their output and exit codes' },
   { name: 'feature', about: 'the whole product on real Envoy and real Redis', needs: python },
   { name: 'clients', about: 'unmodified vendor SDKs through the running gateway', needs: python },
+  { name: 'backends', about: 'countersign/backend and the example backends, behind the running gateway' },
   { name: 'kubernetes', about: 'the CRDs on a real kube-apiserver', all: true, needs: kubernetes },
   { name: 'go', about: 'clients and backends in Go', all: true, needs: go },
 ].filter((s) => existsSync(join('test', s.name)));
