@@ -213,6 +213,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       address: { socketPath: authzSocket },
       check: (request) => authorizer.check(request),
       ready: () => authorizer.ready,
+      trustsProxies: config.trustedHops > 0,
       onError: (error) =>
         log.error({ component: 'authorizer', error: errorMessage(error) }, 'a check could not be answered'),
     });

@@ -82,12 +82,17 @@ function locate(
   return { path: rest, context: {} };
 }
 
-/** The body to judge: absent on streamed routes, and for upgrades, which Envoy never buffers. */
+/** HTTP/1 says in its header whether a body follows; HTTP/2 does not, an attacker could add one. */
+function hasNoBody(request: CheckRequest): boolean {
+  if (!request.protocol.startsWith('HTTP/1')) return false;
+  if (headerValue(request, 'transfer-encoding') !== undefined) return false;
+  return (headerValue(request, 'content-length') ?? '0') === '0';
+}
+
+/** The body to judge: `undefined` where Envoy did not buffer what may be there (streamed routes, upgrades). */
 function bodyOf(request: CheckRequest, route: RouteEntry): Uint8Array | undefined {
-  if (route.route.maxBodyBytes === undefined) return undefined;
-  if (headerValue(request, 'upgrade') === undefined) return request.body;
-  const announced = (headerValue(request, 'content-length') ?? '0') !== '0';
-  return announced || headerValue(request, 'transfer-encoding') !== undefined ? undefined : request.body;
+  const buffered = route.route.maxBodyBytes !== undefined && headerValue(request, 'upgrade') === undefined;
+  return buffered || hasNoBody(request) ? request.body : undefined;
 }
 
 /** Envoy forwards the whole body even where it showed us a part (HTTP/2, one large frame): envoy.md §2. */

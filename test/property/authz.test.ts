@@ -81,8 +81,10 @@ describe('garbage', () => {
         const decision = await gate.check(request);
         expect(decision.outcome).toBe('deny');
         expect(decision.outcome === 'deny' && decision.reason).not.toBe('internal_error');
-        expect([...encodeDecision(decision).subarray(0, 3)]).toEqual([0x0a, 2, 0x08]);
-        expect(encodeDecision(decision)[3]).not.toBe(0);
+        expect([...encodeDecision(decision, { method: 'GET', target: '/', authority: 'h' }).subarray(0, 3)]).toEqual([
+          0x0a, 2, 0x08,
+        ]);
+        expect(encodeDecision(decision, { method: 'GET', target: '/', authority: 'h' })[3]).not.toBe(0);
         expect(['', 'AKok']).toContain(decision.facts.keyId);
       }),
       { numRuns: 5000 },

@@ -9,6 +9,7 @@ type Header = readonly [name: string, value: string];
 
 export interface RequestInput {
   readonly method?: string;
+  readonly protocol?: string;
   readonly target: string;
   readonly headers?: readonly Header[];
   /** Text; signed and sent as UTF-8. `null`: not buffered. */
@@ -135,7 +136,7 @@ export function buildRequest(input: RequestInput, nowMs: number, random: () => s
       body.length > 0 && !hasLength ? [...draft.headers, ['content-length', String(body.length)]] : draft.headers,
     body,
     authority,
-    protocol: 'HTTP/1.1',
+    protocol: input.protocol ?? 'HTTP/1.1',
     sourceAddress: input.sourceAddress ?? '192.0.2.7',
     route: input.route ?? 'orders-release',
     partialBody: input.partialBody ?? false,

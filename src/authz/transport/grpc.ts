@@ -46,7 +46,13 @@ const target = (address: TransportAddress): string => {
 };
 
 /** A server for one address. */
-export function createGrpcTransport({ address, check, ready, onError }: TransportOptions): Transport {
+export function createGrpcTransport({
+  address,
+  check,
+  ready,
+  onError,
+  trustsProxies = false,
+}: TransportOptions): Transport {
   let draining = false;
   const server = new Server({
     'grpc.max_receive_message_length': MAX_RECEIVE_BYTES,
@@ -55,14 +61,16 @@ export function createGrpcTransport({ address, check, ready, onError }: Transpor
 
   async function answer(call: ServerUnaryCall<Buffer, Buffer>): Promise<Buffer> {
     let requestId = '';
+    let seen = { method: '', target: '', authority: '' };
     try {
       const [node] = call.metadata.get(NODE_METADATA);
-      const request = decodeCheckRequest(call.request, typeof node === 'string' ? node : '');
+      const request = decodeCheckRequest(call.request, typeof node === 'string' ? node : '', trustsProxies);
       ({ requestId } = request);
-      return encodeDecision(await check(request));
+      seen = request;
+      return encodeDecision(await check(request), request);
     } catch (error) {
       onError?.(error);
-      return encodeDecision(internalError(requestId));
+      return encodeDecision(internalError(requestId), seen);
     }
   }
 

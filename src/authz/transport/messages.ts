@@ -3,7 +3,7 @@
  * skipped. `encodeDecision` is the only writer of answers: proto3's default status is 0, which is "allow", so
  * the code is always written out and is 0 for Allow alone.
  */
-import type { Decision, DecisionFacts, HeaderPair } from '../decision.js';
+import type { Allow, Decision, DecisionFacts, HeaderPair } from '../decision.js';
 import type { CheckRequest } from '../request.js';
 import { FieldReader, FieldWriter, WIRE_BYTES, WIRE_VARINT } from './wire.js';
 
@@ -22,6 +22,9 @@ const NODE_KEY = 'node';
 
 /** `false` when Envoy buffered the whole body; the header is Envoy's own. */
 const PARTIAL_BODY_HEADER = 'x-envoy-auth-partial-body';
+
+/** The caller's address as Envoy determined it; Envoy removes what a client sends under this name. */
+const EXTERNAL_ADDRESS_HEADER = 'x-envoy-external-address';
 
 const NO_BODY = new Uint8Array(0);
 
@@ -146,9 +149,10 @@ function readAttributes(reader: FieldReader, draft: Draft): void {
 
 /**
  * Reads a serialized `envoy.service.auth.v3.CheckRequest`. `node` names the Envoy that asks, where its messages
- * do not say. @throws RangeError when the bytes are no such message.
+ * do not say. `trustsProxies`: Envoy stands behind proxies it trusts (`--trusted-hops`), so the caller's address is
+ * the one Envoy took from X-Forwarded-For, not the TCP peer's. @throws RangeError when the bytes are no such message.
  */
-export function decodeCheckRequest(bytes: Buffer, node = ''): CheckRequest {
+export function decodeCheckRequest(bytes: Buffer, node = '', trustsProxies = false): CheckRequest {
   const draft: Draft = {
     id: '',
     method: '',
@@ -168,14 +172,15 @@ export function decodeCheckRequest(bytes: Buffer, node = ''): CheckRequest {
     if (reader.field === 1) readAttributes(reader.message(), draft);
     else reader.skip();
   }
-  return fromDraft(draft);
+  return fromDraft(draft, trustsProxies);
 }
 
-function fromDraft(draft: Draft): CheckRequest {
+function fromDraft(draft: Draft, trustsProxies: boolean): CheckRequest {
   const headers: HeaderPair[] = [];
   let authority: string | undefined;
   let host: string | undefined;
   let requestId: string | undefined;
+  let forwardedFor: string | undefined;
   let partialBody =
     draft.rawBody.length > 0 && draft.size > draft.rawBody.length && draft.size <= Number.MAX_SAFE_INTEGER; // -1: unknown
   for (const header of draft.headerMap ?? []) {
@@ -186,6 +191,7 @@ function fromDraft(draft: Draft): CheckRequest {
     }
     if (name === 'host') host = value;
     else if (name === 'x-request-id') requestId ??= value;
+    else if (name === EXTERNAL_ADDRESS_HEADER) forwardedFor = value;
     else if (name === PARTIAL_BODY_HEADER && value !== 'false') partialBody = true;
     headers.push(header);
   }
@@ -200,7 +206,7 @@ function fromDraft(draft: Draft): CheckRequest {
     body: draft.rawBody,
     authority,
     protocol: draft.protocol,
-    sourceAddress: draft.sourceAddress,
+    sourceAddress: (trustsProxies && forwardedFor) || draft.sourceAddress,
     route: draft.route,
     partialBody,
     rawHeaders: draft.headerMap !== undefined && !draft.hasTextBody,
@@ -225,8 +231,25 @@ function writeHeaders(writer: FieldWriter, field: number, headers: readonly Head
   }
 }
 
+/** What the client sent, of what the decision makes Envoy change before the access log is written. */
+function overwritten({ setHeaders }: Allow, request: ClientView): (readonly [string, string])[] {
+  const fields: (readonly [string, string])[] = [];
+  for (const [name] of setHeaders) {
+    if (name === ':method') fields.push(['method', request.method]);
+    else if (name === ':path') fields.push(['path', request.target.split('?', 1)[0]!]);
+    else if (name === 'host') fields.push(['authority', request.authority]);
+  }
+  return fields;
+}
+
 /** `google.protobuf.Struct` of texts: `%DYNAMIC_METADATA(envoy.filters.http.ext_authz:reason)%` in Envoy's log. */
-function writeMetadata(writer: FieldWriter, decision: string, reason: string, facts: DecisionFacts): void {
+function writeMetadata(
+  writer: FieldWriter,
+  decision: string,
+  reason: string,
+  facts: DecisionFacts,
+  more: readonly (readonly [string, string])[] = [],
+): void {
   const fields: readonly (readonly [string, string])[] = [
     ['decision', decision],
     ['reason', reason],
@@ -235,6 +258,7 @@ function writeMetadata(writer: FieldWriter, decision: string, reason: string, fa
     ['key_id', facts.keyId],
     ['plan', facts.planId],
     ['profile', facts.profile],
+    ...more,
   ];
   writer.message(4, () => {
     for (const [key, value] of fields) {
@@ -255,11 +279,14 @@ function denialCode(reason: string, status: number): number {
   return status === 401 ? UNAUTHENTICATED : PERMISSION_DENIED;
 }
 
-/** Serializes the `envoy.service.auth.v3.CheckResponse` of a decision. */
-export function encodeDecision(decision: Decision): Buffer {
+/** The request line as the client sent it. */
+type ClientView = Pick<CheckRequest, 'method' | 'target' | 'authority'>;
+
+/** Serializes the `envoy.service.auth.v3.CheckResponse` of a decision about `request`. */
+export function encodeDecision(decision: Decision, request: ClientView): Buffer {
   const writer = new FieldWriter();
   if (decision.outcome === 'allow') {
-    writeMetadata(writer, 'allow', 'ok', decision.facts);
+    writeMetadata(writer, 'allow', 'ok', decision.facts, overwritten(decision, request));
     writer.message(3, () => {
       writeHeaders(writer, 6, decision.responseHeaders, true);
       for (let i = decision.removeHeaders.length - 1; i >= 0; i--) writer.text(5, decision.removeHeaders[i]!);

@@ -18,6 +18,8 @@ export interface TransportOptions {
   /** Answer of the gRPC health service, so that Envoy stops choosing an authorizer that has no table. */
   readonly ready: () => boolean;
   readonly onError?: (error: unknown) => void;
+  /** The caller's address is the one Envoy took from X-Forwarded-For; only with an Envoy that has trusted hops. */
+  readonly trustsProxies?: boolean;
 }
 
 export interface Transport {

@@ -167,7 +167,14 @@ describe('bodies', () => {
         ],
       },
     });
-    expect(await outcome(streamed, { ...post, route: 'streamed' })).toBe('401 body_unavailable');
+    const onStream = (headers: [string, string][], protocol = 'HTTP/1.1') =>
+      outcome(streamed, { ...post, route: 'streamed', headers, protocol });
+    expect(await onStream([['content-length', '5']])).toBe('401 body_unavailable');
+    expect(await onStream([['transfer-encoding', 'chunked']])).toBe('401 body_unavailable');
+    // HTTP/1 says that nothing follows; HTTP/2 cannot, and an attacker could append a body.
+    expect(await onStream([])).toBe(OK);
+    expect(await onStream([['content-length', '0']])).toBe(OK);
+    expect(await onStream([], 'HTTP/2')).toBe('401 body_unavailable');
     const upgrade = {
       ...post,
       headers: [

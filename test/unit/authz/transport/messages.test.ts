@@ -147,8 +147,9 @@ describe('a Check', () => {
 });
 
 const wellFormed = (text: string): string => Buffer.from(text).toString();
+const SENT = { method: 'GET', target: '/orders/v1?token=1', authority: 'api.example.com' };
 const FACTS: DecisionFacts = { api: 'team/orders/a', environment: 'release', keyId: 'AK', planId: 'p', profile: 'doc' };
-const read = (decision: Decision) => fromBinary(CheckResponseSchema, encodeDecision(decision));
+const read = (decision: Decision) => fromBinary(CheckResponseSchema, encodeDecision(decision, SENT));
 const headersOf = (options: readonly { header?: { key: string; value: string } | undefined }[]) =>
   options.map(({ header }) => [header!.key, header!.value]);
 
@@ -193,6 +194,7 @@ describe('the answer', () => {
       key_id: 'AK',
       plan: 'p',
       profile: 'doc',
+      path: '/orders/v1',
     });
   });
 
@@ -219,14 +221,34 @@ describe('the answer', () => {
     expect(answer.httpResponse.value).toMatchObject({ status: { code: 503 } });
     expect(answer.status?.code).toBe(7);
   });
-  test('is written out even where it is 0, so that no reader supplies the default', () => {
-    const bytes = encodeDecision({
+  test('tells the log what the client sent of what it changes, without the query', () => {
+    const changed = [
+      [':path', '/internal'],
+      [':method', 'PUT'],
+      ['host', 'backend'],
+    ] as const;
+    const answer = read({
       outcome: 'allow',
-      setHeaders: [],
+      setHeaders: changed,
       removeHeaders: [],
       responseHeaders: [],
       facts: FACTS,
     });
+    expect(answer.dynamicMetadata).toMatchObject({ path: '/orders/v1', method: 'GET', authority: 'api.example.com' });
+    const same = read({ outcome: 'allow', setHeaders: [], removeHeaders: [], responseHeaders: [], facts: FACTS });
+    expect(Object.keys(same.dynamicMetadata ?? {})).not.toContain('path');
+  });
+  test('is written out even where it is 0, so that no reader supplies the default', () => {
+    const bytes = encodeDecision(
+      {
+        outcome: 'allow',
+        setHeaders: [],
+        removeHeaders: [],
+        responseHeaders: [],
+        facts: FACTS,
+      },
+      SENT,
+    );
     expect([...bytes.subarray(0, 4)]).toEqual([0x0a, 2, 0x08, 0]);
   });
   test('any text survives, unpaired surrogates as U+FFFD', () => {
