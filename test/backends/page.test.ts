@@ -17,7 +17,7 @@ const blocks = [...page.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language, 
 }));
 
 /** The formatter writes flow mappings with blanks inside the braces, in the page as elsewhere. */
-const tight = (text: string): string => text.replaceAll('{ ', '{').replaceAll(' }', '}');
+const tight = (text: string): string => text.replace(/\{ (?=\S)/g, '{').replace(/(?<=\S) \}/g, '}');
 
 /** The lines stand in the text one below the other, all moved to the right alike. */
 function holds(text: string, lines: readonly string[]): boolean {
