@@ -35,8 +35,9 @@ export interface Uncovered {
 }
 
 /**
- * AES signs the canonical request of Huawei's scheme, which is then `form`. Judges an authentic request for what its scheme would let pass: two spellings that sign alike, of which the gateway
- * sends one; a repeated header of which one value is signed; an identity header that is not signed.
+ * Judges an authentic request for what its scheme would let pass: two spellings that sign alike, of which the gateway
+ * sends one; a repeated header that signs like a single one; an identity header that is not signed.
+ * @param form the dialect; Huawei for AES, which signs that canonical request
  */
 export function uncoveredPart(
   request: WireRequest,

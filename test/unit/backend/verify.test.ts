@@ -328,6 +328,15 @@ describe('what the gateway never sends', () => {
     expect(reasonOf(verify(withHeader(request, 'authorization', cut), key))).toBe('bad_signature');
   });
 
+  test('two header lines that sign like the one with a comma', () => {
+    const key = hmac('JDCloud');
+    const request = sign(key, { contentType: 'application/json,text/plain' });
+    expect(verify(request, key).valid).toBe(true);
+    const others = request.headers.filter(([name]) => name !== 'content-type');
+    const split = ['application/json', 'text/plain'].map((value) => ['content-type', value] as const);
+    expect(reasonOf(verify(altered(request, { headers: [...others, ...split] }), key))).toBe('duplicate_header');
+  });
+
   test('an unsigned date or host in the list of a Huawei signature', () => {
     const key = hmac('Huawei');
     const request = sign(key);
