@@ -1,4 +1,3 @@
-import type { KeyObject } from 'node:crypto';
 import type { Redacted } from '../lib/redacted.js';
 import type { DenyReason } from '../lib/reason.js';
 
@@ -63,13 +62,15 @@ export interface Credential {
   readonly keyId: string;
   /** Lower-case names in signing order. */
   readonly signedHeaders: readonly string[];
+  /** Their list as received: a line of what some dialects sign. */
+  readonly signedHeaderList: string;
   /** Decoded MAC; its length already fits `hash`. */
   readonly mac: Uint8Array;
   readonly hash: 'sha1' | 'sha256' | 'sha384' | 'sha512';
   /** The signed time in ms since the epoch; `undefined` only where the dialect may leave it unchecked (Tencent `dateOnly: Allow`). */
   readonly timestampMs: number | undefined;
   /** A date sent beside the signed one without being signed: it proves nothing, and still must not be stale. */
-  readonly unsignedTimestampMs?: number;
+  readonly unsignedTimestampMs?: number | undefined;
   /** The nonce, only if the signature covers it. */
   readonly nonce: string | undefined;
 }
@@ -79,13 +80,13 @@ export interface Candidate {
   /** Profile or switch name that goes to the log: `doc`, `raw-path`, `default`, … */
   readonly profile: string;
   /** Absent where the scheme has none (Tencent key pair). Latin1. */
-  readonly canonicalRequest?: string;
+  readonly canonicalRequest?: string | undefined;
   /** Latin1, as fed to the MAC. */
   readonly stringToSign: string;
   /** The signature covers the body received (or there is none). */
   readonly bodyCovered: boolean;
   /** Set when a match under this profile must still be refused, e.g. `uncovered_query`, `body_mismatch`. */
-  readonly refuse?: Refusal;
+  readonly refuse?: Refusal | undefined;
 }
 
 /** A key as the verifier sees it. Looked up in a `Map`; two secrets during rotation. */
@@ -109,7 +110,7 @@ export interface Verified {
   readonly mac: Uint8Array;
   readonly nonce: string | undefined;
   readonly bodyCovered: boolean;
-  readonly canonicalRequest?: string;
+  readonly canonicalRequest?: string | undefined;
   readonly stringToSign: string;
 }
 
@@ -172,7 +173,7 @@ export interface Dialect {
     context: VerificationContext,
   ): Iterable<Candidate>;
   /** The key for the MAC (derived per day for JDCloud; cached there). Text is UTF-8. */
-  macKey(credential: Credential, secret: string): string | KeyObject;
+  macKey(credential: Credential, secret: string): string | Uint8Array;
   /** Told after a MAC matched, so that only what honest callers use may fill a cache. */
   accepted?(credential: Credential, secret: string): void;
   /** Drops cached key material of one key, or of all: called when a key is revoked or its secret changes. */

@@ -1,5 +1,4 @@
 /** Why a request verifies or not: the verdict, every form the gateway computed, and where the caller's own text differs. */
-import { createHmac } from 'node:crypto';
 import type {
   KeyLookup,
   Refusal,
@@ -8,7 +7,8 @@ import type {
   VerificationOptions,
   WireRequest,
 } from './dialect.js';
-import { macEquals, readCredential, verifyRequest } from './verify.js';
+import { isHmac } from './hmac.js';
+import { readCredential, verifyRequest } from './verify.js';
 
 /** One form that the gateway tried, or would have tried had the request come so far. */
 export interface Attempt {
@@ -98,9 +98,7 @@ function attemptsOf(
       profile,
       ...(canonicalRequest === undefined ? {} : { canonicalRequest }),
       stringToSign,
-      matches: macKeys.some((macKey) =>
-        macEquals(createHmac(credential.hash, macKey).update(stringToSign, 'latin1').digest(), credential.mac),
-      ),
+      matches: macKeys.some((macKey) => isHmac(credential.hash, macKey, stringToSign, credential.mac)),
       ...(refuse ? { refuse } : {}),
     });
   }

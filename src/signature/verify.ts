@@ -2,7 +2,7 @@
  * Verification common to all dialects. Total: whatever a caller sends ends in a verdict, and what a refusal
  * costs depends on the request alone, never on whether the key exists.
  */
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import type {
   Candidate,
   Credential,
@@ -18,8 +18,9 @@ import type {
 } from './dialect.js';
 import type { DenyReason } from '../lib/reason.js';
 import { DIALECTS, dialectByName } from './dialects.js';
+import { isHmac } from './hmac.js';
 import { refusalsOf } from './refusal.js';
-import { headerValues, repeatedHeader, trimBlanks } from './wire.js';
+import { countHeader, headerValue, repeatedHeader, trimBlanks } from './wire.js';
 
 /** An attacker chooses the header: bound the work before looking at it. The longest honest one seen is 1 KiB. */
 const MAX_CREDENTIAL_LENGTH = 8192;
@@ -86,7 +87,7 @@ export function verifyRequest(
     mac: credential.mac,
     nonce: credential.nonce,
     bodyCovered: candidate.bodyCovered,
-    ...(candidate.canonicalRequest === undefined ? {} : { canonicalRequest: candidate.canonicalRequest }),
+    canonicalRequest: candidate.canonicalRequest,
     stringToSign: candidate.stringToSign,
   };
 }
@@ -122,11 +123,11 @@ function oneCredential(
   request: WireRequest,
   options: VerificationOptions,
 ): Parsed<{ readonly authorization: string; readonly dialect: Dialect }> {
-  const values = headerValues(request, 'authorization');
-  if (values.length > 1 || (values.length === 1 && headerValues(request, 'proxy-authorization').length > 0)) {
+  const count = countHeader(request, 'authorization');
+  if (count > 1 || (count === 1 && countHeader(request, 'proxy-authorization') > 0)) {
     return { ok: false, reason: 'multiple_credentials', detail: 'more than one credential header' };
   }
-  const authorization = trimBlanks(values[0] ?? '');
+  const authorization = trimBlanks(headerValue(request, 'authorization') ?? '');
   if (authorization === '') return { ok: false, reason: 'missing_credential', detail: 'no Authorization header' };
   for (const name of options.dialects) {
     const dialect = dialectByName(name);
@@ -141,7 +142,7 @@ function joinsSecondCredential(authorization: string): boolean {
     let start = comma + 1;
     while (authorization[start] === ' ' || authorization[start] === '\t') start++;
     const rest = authorization.slice(start);
-    if (DIALECTS.some((dialect) => dialect.detect(rest))) return true;
+    for (const dialect of DIALECTS) if (dialect.detect(rest)) return true;
   }
   return false;
 }
@@ -183,10 +184,13 @@ function judgeSignedHeaders(
 /** Current secret, and the previous one while its grace lasts. */
 function usableSecrets(key: VerificationKey | undefined, nowMs: number): string[] {
   const secrets: string[] = [];
-  for (const { secret, notAfterMs } of key?.secrets ?? []) {
-    if (notAfterMs === undefined || nowMs <= notAfterMs) secrets.push(secret.reveal());
+  if (!key) return secrets;
+  for (const { secret, notAfterMs } of key.secrets) {
+    if (notAfterMs !== undefined && !(nowMs <= notAfterMs)) continue;
+    const text = secret.reveal();
+    if (text !== '') secrets.push(text);
   }
-  return secrets.filter((secret) => secret !== '');
+  return secrets;
 }
 
 interface Match {
@@ -206,9 +210,9 @@ function matchingCandidate(
   let needsBody = false;
   for (const candidate of candidates) {
     needsBody ||= candidate.bodyCovered;
-    for (const [i, macKey] of macKeys.entries()) {
-      const mac = createHmac(credential.hash, macKey).update(candidate.stringToSign, 'latin1').digest();
-      if (macEquals(mac, credential.mac)) return { candidate, secret: secrets[i], needsBody };
+    for (let i = 0; i < macKeys.length; i++) {
+      if (isHmac(credential.hash, macKeys[i]!, candidate.stringToSign, credential.mac))
+        return { candidate, secret: secrets[i], needsBody };
     }
   }
   return { candidate: undefined, secret: undefined, needsBody };

@@ -20,14 +20,24 @@ export function headerValue(request: WireRequest, name: string): string | undefi
   return undefined;
 }
 
+/** How often a header occurs. */
+export function countHeader(request: WireRequest, name: string): number {
+  let count = 0;
+  for (const header of request.headers) if (header[0] === name) count++;
+  return count;
+}
+
 /** The first of `names` that the request carries more than once. */
 export function repeatedHeader(request: WireRequest, names: readonly string[]): string | undefined {
-  return names.find((name) => {
-    let count = 0;
-    for (const header of request.headers) if (header[0] === name) count++;
-    return count > 1;
-  });
+  for (const name of names) if (countHeader(request, name) > 1) return name;
+  return undefined;
 }
+
+const SCRATCH_BYTES = 65_536;
+const scratch = Buffer.alloc(SCRATCH_BYTES);
+
+/** Room to write text byte by byte, without contents: used and read out before anything else can ask for it. */
+const room = (bytes: number): Buffer => (bytes <= SCRATCH_BYTES ? scratch : Buffer.allocUnsafe(bytes));
 
 /** Path and query of a request target, cut at the first `?`. No `?` and an empty query both give `''`; an empty path gives `/`. */
 export function splitTarget(target: string): { readonly path: string; readonly query: string } {
@@ -56,6 +66,34 @@ export function queryPieces(query: string): QueryPiece[] {
   return pieces;
 }
 
+/**
+ * True for `name=value` pieces of unreserved characters alone in the order of names, then values: what decoding,
+ * encoding and sorting would leave as it is. Most queries are of this form.
+ */
+export function isSortedQuery(query: string): boolean {
+  let lastName = '';
+  let lastValue = '';
+  for (let start = 0; start < query.length;) {
+    const equals = query.indexOf('=', start);
+    if (equals < 0) return false;
+    const next = query.indexOf('&', equals);
+    const end = next < 0 ? query.length : next;
+    if (!isKept(query, start, equals) || !isKept(query, equals + 1, end) || end === query.length - 1) return false;
+    const name = query.slice(start, equals);
+    const value = query.slice(equals + 1, end);
+    if (name < lastName || (name === lastName && value < lastValue)) return false;
+    lastName = name;
+    lastValue = value;
+    start = end + 1;
+  }
+  return true;
+}
+
+function isKept(text: string, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (UNRESERVED[text.charCodeAt(i)] !== 1) return false;
+  return true;
+}
+
 const isBlank = (code: number): boolean => code === 0x20 || code === 0x09;
 
 /** Without SP and HT at both ends: RFC 9110 §5.5 optional white space. */
@@ -70,6 +108,7 @@ export function trimBlanks(text: string): string {
 /** Trimmed, with every inner run of SP and HT as one space. */
 export function collapseBlanks(text: string): string {
   const trimmed = trimBlanks(text);
+  if (!trimmed.includes('  ') && !trimmed.includes('\t')) return trimmed;
   let result = '';
   let copied = 0;
   for (let i = 0; i < trimmed.length; i++) {
@@ -110,18 +149,28 @@ const LOWER = 'abcdefghijklmnopqrstuvwxyz';
 const LOWER_TOKEN = tableOf(`${DIGITS}${LOWER}!#$%&'*+-.^_\`|~`);
 const UNRESERVED = tableOf(`${DIGITS}${LOWER}${LOWER.toUpperCase()}-._~`);
 const UNRESERVED_AND_SLASH = tableOf(`${DIGITS}${LOWER}${LOWER.toUpperCase()}-._~/`);
-const ESCAPES = Array.from({ length: 256 }, (_, byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`);
+const PERCENT = 0x25;
+const PLUS = 0x2b;
+const SPACE = 0x20;
+const UPPER_HEX = Buffer.from('0123456789ABCDEF');
 
 function escapeOutside(text: string, kept: Uint8Array): string {
-  let result = '';
-  let copied = 0;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (kept[code] === 1) continue;
-    result += text.slice(copied, i) + ESCAPES[code & LOW_BYTE]!;
-    copied = i + 1;
+  let i = 0;
+  while (i < text.length && kept[text.charCodeAt(i)] === 1) i++;
+  if (i === text.length) return text;
+  const bytes = room(3 * text.length);
+  let end = bytes.write(text.slice(0, i), 'latin1');
+  for (; i < text.length; i++) {
+    const code = text.charCodeAt(i) & LOW_BYTE;
+    if (kept[code] === 1) {
+      bytes[end++] = code;
+    } else {
+      bytes[end++] = PERCENT;
+      bytes[end++] = UPPER_HEX[code >> 4]!;
+      bytes[end++] = UPPER_HEX[code & 15]!;
+    }
   }
-  return copied === 0 ? text : result + text.slice(copied);
+  return bytes.toString('latin1', 0, end);
 }
 
 /** Percent-encodes every byte but the RFC 3986 unreserved ones, upper-case hex. */
@@ -140,23 +189,24 @@ function hexDigit(code: number): number {
 
 /** Decodes `%XX` to bytes; a malformed escape stays as it is. `plusAsSpace` is the form rule of queries. */
 export function percentDecode(text: string, plusAsSpace = false): string {
-  let result = '';
-  let copied = 0;
+  if (!text.includes('%') && !(plusAsSpace && text.includes('+'))) return text;
+  const bytes = room(text.length);
+  let end = 0;
   for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code === 0x2b && plusAsSpace) {
-      result += `${text.slice(copied, i)} `;
-      copied = i + 1;
-    } else if (code === 0x25) {
+    let code = text.charCodeAt(i);
+    if (code === PLUS && plusAsSpace) {
+      code = SPACE;
+    } else if (code === PERCENT) {
       const high = hexDigit(text.charCodeAt(i + 1));
       const low = hexDigit(text.charCodeAt(i + 2));
-      if (high < 0 || low < 0) continue;
-      result += text.slice(copied, i) + String.fromCharCode(high * 16 + low);
-      i += 2;
-      copied = i + 1;
+      if (high >= 0 && low >= 0) {
+        code = high * 16 + low;
+        i += 2;
+      }
     }
+    bytes[end++] = code;
   }
-  return copied === 0 ? text : result + text.slice(copied);
+  return bytes.toString('latin1', 0, end);
 }
 
 /** Bytes whose escapes the gateway's guard refuses in every path, before any signature is looked at: NUL, `/`, `\\`. */
@@ -185,10 +235,7 @@ export function hasMalformedEscape(text: string): boolean {
 }
 
 /** True when a byte above 0x7f occurs. */
-export function hasNonAscii(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return true;
-  return false;
-}
+export const hasNonAscii = (text: string): boolean => Buffer.byteLength(text, 'utf8') !== text.length;
 
 /** The text a client hashed that held these bytes as characters: each byte above 0x7f as its two UTF-8 bytes. */
 export const latin1AsUtf8 = (text: string): string =>
@@ -210,18 +257,19 @@ export function isUtf8OfLatin1(bytes: string): boolean {
 export const utf8Text = (bytes: string): string =>
   hasNonAscii(bytes) ? Buffer.from(bytes, 'latin1').toString('utf8') : bytes;
 
+/** Upper-case digits are none here: a second spelling of one MAC would pass a replay check. */
+const lowerHexDigit = (code: number): number =>
+  code >= 0x30 && code <= 0x39 ? code - 0x30 : code >= 0x61 && code <= 0x66 ? code - 0x57 : -1;
+
 /** Exactly `length` bytes of lower-case hex, or `undefined`. */
 export function decodeLowerHex(text: string, length: number): Uint8Array | undefined {
   if (text.length !== length * 2) return undefined;
   const bytes = new Uint8Array(length);
   for (let i = 0; i < length; i++) {
-    const high = text.charCodeAt(2 * i);
-    const low = text.charCodeAt(2 * i + 1);
-    // 0x41..0x46 are the upper-case digits: a second spelling of one MAC would pass a replay check.
-    if ((high >= 0x41 && high <= 0x46) || (low >= 0x41 && low <= 0x46)) return undefined;
-    const byte = hexDigit(high) * 16 + hexDigit(low);
-    if (hexDigit(high) < 0 || hexDigit(low) < 0) return undefined;
-    bytes[i] = byte;
+    const high = lowerHexDigit(text.charCodeAt(2 * i));
+    const low = lowerHexDigit(text.charCodeAt(2 * i + 1));
+    if (high < 0 || low < 0) return undefined;
+    bytes[i] = high * 16 + low;
   }
   return bytes;
 }
@@ -295,15 +343,28 @@ export function parseImfDate(text: string): number | undefined {
 
 const two = (value: number): string => (value < 10 ? `0${value}` : String(value));
 
-/** `YYYYMMDDTHHMMSSZ` of a time in ms since the epoch, cut to the second. Years 1000 to 9999. */
-export function formatCompactDate(timeMs: number): string {
-  const date = new Date(timeMs);
-  const day = `${date.getUTCFullYear()}${two(date.getUTCMonth() + 1)}${two(date.getUTCDate())}`;
-  return `${day}T${two(date.getUTCHours())}${two(date.getUTCMinutes())}${two(date.getUTCSeconds())}Z`;
+/** Remembers the text of the last second asked for: all requests of a second share it. */
+function perSecond(format: (date: Date) => string): (timeMs: number) => string {
+  let lastSecond = NaN;
+  let lastText = '';
+  return (timeMs) => {
+    const second = Math.floor(timeMs / 1000);
+    if (second !== lastSecond) {
+      lastText = format(new Date(timeMs));
+      lastSecond = second;
+    }
+    return lastText;
+  };
 }
 
+/** `YYYYMMDDTHHMMSSZ` of a time in ms since the epoch, cut to the second. Years 1000 to 9999. */
+export const formatCompactDate = perSecond((date) => {
+  const day = `${date.getUTCFullYear()}${two(date.getUTCMonth() + 1)}${two(date.getUTCDate())}`;
+  return `${day}T${two(date.getUTCHours())}${two(date.getUTCMinutes())}${two(date.getUTCSeconds())}Z`;
+});
+
 /** IMF-fixdate of a time in ms since the epoch. */
-export const formatImfDate = (timeMs: number): string => new Date(timeMs).toUTCString();
+export const formatImfDate = perSecond((date) => date.toUTCString());
 
 /** SHA-256 of no bytes: most requests have no body. */
 export const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
@@ -313,4 +374,7 @@ export const sha256Hex = (bytes: Uint8Array): string =>
   bytes.length === 0 ? EMPTY_SHA256 : hash('sha256', bytes, 'hex');
 
 /** Lower-case hex SHA-256 of latin1 text. */
-export const sha256HexOfText = (text: string): string => hash('sha256', Buffer.from(text, 'latin1'), 'hex');
+export function sha256HexOfText(text: string): string {
+  const bytes = room(text.length);
+  return hash('sha256', bytes.subarray(0, bytes.write(text, 'latin1')), 'hex');
+}

@@ -113,6 +113,7 @@ function acceptedTexts(scheme: Scheme, request: WireRequest, signedHeaders = SIG
     dialect: scheme.dialect,
     keyId: 'key',
     signedHeaders,
+    signedHeaderList: signedHeaders.join(';'),
     mac: new Uint8Array(32),
     hash: 'sha256',
     timestampMs: 0,

@@ -21,6 +21,7 @@ import type { CanonicalParts } from './canonical.js';
 import {
   canonicalParameters,
   canonicalPath,
+  canonicalQuery,
   canonicalRequest,
   headerLines,
   icuOrder,
@@ -47,30 +48,28 @@ export function* candidatesOf(
   const payload = payloadOf(request, credential.signedHeaders, refuse);
   const { path, query } = splitTarget(request.target);
   const date = trimBlanks(headerValue(request, DATE_HEADER) ?? '');
-  const parameters = readParameters(query, true);
   const parts: CanonicalParts = {
     method: request.method,
     path: canonicalPath(path, 'decoded'),
-    query: canonicalParameters(parameters, 'bytes'),
+    query: canonicalQuery(query),
     headerLines: headerLines(request, credential.signedHeaders),
-    signedHeaders: credential.signedHeaders.join(';'),
+    signedHeaders: credential.signedHeaderList,
     payloadHash: payload.hash,
   };
   const nested = options.compatibility !== 'Strict' && hasNestedEscape(path);
   const ambiguous = nested ? refuse('ambiguous_path', 'under profile raw-path another path signs alike') : undefined;
   const candidate = (
     profile: string,
-    changed: Partial<CanonicalParts>,
-    refusal: Refusal | undefined = changed.path === undefined ? ambiguous : undefined,
+    changed?: Partial<CanonicalParts>,
+    refusal: Refusal | undefined = changed?.path === undefined ? ambiguous : undefined,
   ): Candidate => {
-    const refused = refusal ?? payload.refuse;
-    const canonical = canonicalRequest({ ...parts, ...changed });
+    const canonical = canonicalRequest(changed ? { ...parts, ...changed } : parts);
     return {
       profile,
       canonicalRequest: canonical,
       stringToSign: stringToSign(SCHEME, date, canonical),
       bodyCovered: payload.covered,
-      ...(refused ? { refuse: refused } : {}),
+      refuse: refusal ?? payload.refuse,
     };
   };
 
@@ -79,12 +78,12 @@ export function* candidatesOf(
     // A literal `%zz` and `%25zz` sign alike.
     yield candidate(
       'default',
-      {},
+      undefined,
       malformed ? refuse('uncovered_query', 'the target has a malformed escape') : undefined,
     );
     return;
   }
-  yield candidate('default', {});
+  yield candidate('default');
 
   const rawPath = canonicalPath(path, 'raw');
   if (rawPath !== parts.path) yield candidate('raw-path', { path: rawPath });
@@ -94,7 +93,8 @@ export function* candidatesOf(
   }
 
   // Orders can differ only where a parameter has a byte that is not unreserved ASCII: then its encoded form has a `%`.
-  if (parameters.size > 0 && parts.query.includes('%')) {
+  if (parts.query.includes('%')) {
+    const parameters = readParameters(query, true);
     const texts = [...parameters].flat(2);
     const utf16 = texts.some(hasNonAscii) ? canonicalParameters(parameters, 'utf16') : parts.query;
     if (utf16 !== parts.query) yield candidate('order-utf16', { query: utf16 });

@@ -2,6 +2,7 @@
 import type { WireRequest } from '../dialect.js';
 import {
   headerValues,
+  isSortedQuery,
   percentDecode,
   percentEncode,
   percentEncodePath,
@@ -63,7 +64,7 @@ export function canonicalParameters(parameters: Parameters, order: ParameterOrde
 
 /** The query all verifiers agree on; also what we send to a backend. */
 export const canonicalQuery = (query: string): string =>
-  query === '' ? '' : canonicalParameters(readParameters(query, true), 'bytes');
+  isSortedQuery(query) ? query : canonicalParameters(readParameters(query, true), 'bytes');
 
 /** The order in which the Node SDK writes its header lines (ICU collation), while SignedHeaders is in code unit order. */
 const collator = new Intl.Collator('en');
@@ -73,16 +74,25 @@ export const icuOrder = (names: readonly string[]): readonly string[] => names.t
 export function headerLines(request: WireRequest, names: readonly string[]): string {
   let lines = '';
   for (const name of names) {
-    const values = headerValues(request, name);
-    if (values.length > 1)
-      lines += values
-        .map((value) => `${name}:${trimBlanks(value)}\n`)
-        .sort()
-        .join('');
-    else lines += `${name}:${trimBlanks(values[0] ?? '')}\n`;
+    let line = '';
+    for (const header of request.headers) {
+      if (header[0] !== name) continue;
+      if (line !== '') {
+        line = repeatedLines(request, name);
+        break;
+      }
+      line = `${name}:${trimBlanks(header[1])}\n`;
+    }
+    lines += line;
   }
   return lines;
 }
+
+const repeatedLines = (request: WireRequest, name: string): string =>
+  headerValues(request, name)
+    .map((value) => `${name}:${trimBlanks(value)}\n`)
+    .sort()
+    .join('');
 
 /** The parts of a canonical request, of which a compatibility switch replaces exactly one. */
 export interface CanonicalParts {

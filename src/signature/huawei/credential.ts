@@ -39,28 +39,35 @@ export function parseFields(authorization: string, scheme: string): CredentialFi
   if (authorization.length > MAX_CREDENTIAL_BYTES) return undefined;
   const text = trimBlanks(authorization);
   if (!hasScheme(text, scheme)) return undefined;
-  const values: string[] = [];
-  let at = scheme.length;
-  for (const label of ['Access=', 'SignedHeaders=', 'Signature=']) {
-    at = skipBlanks(text, at);
-    if (!text.startsWith(label, at)) return undefined;
-    const start = at + label.length;
-    const comma = text.indexOf(',', start);
-    const last = label === 'Signature=';
-    if (last !== comma < 0) return undefined;
-    const value = last ? text.slice(start) : text.slice(start, comma);
-    if (!isVisibleAscii(value)) return undefined;
-    values.push(value);
-    at = comma + 1;
-  }
-  return { access: values[0]!, signedHeaders: values[1]!, signature: values[2]! };
+  const access = fieldAt(text, 'Access=', scheme.length);
+  const signedHeaders = access && fieldAt(text, 'SignedHeaders=', access.end);
+  const signature = signedHeaders && fieldAt(text, 'Signature=', signedHeaders.end);
+  if (!signature || signature.end !== text.length + 1) return undefined;
+  return { access: access.value, signedHeaders: signedHeaders.value, signature: signature.value };
+}
+
+/** One `label=value` up to a comma or the end; `end` is behind that. */
+function fieldAt(
+  text: string,
+  label: string,
+  at: number,
+): { readonly value: string; readonly end: number } | undefined {
+  const start = skipBlanks(text, at) + label.length;
+  if (!text.startsWith(label, start - label.length)) return undefined;
+  const comma = text.indexOf(',', start);
+  const end = comma < 0 ? text.length : comma;
+  const value = text.slice(start, end);
+  return isVisibleAscii(value) ? { value, end: end + 1 } : undefined;
 }
 
 /** The names of a SignedHeaders list: lower case, none empty, none twice; `undefined` otherwise. */
 export function parseSignedHeaders(list: string): string[] | undefined {
   const names = list.split(';', MAX_SIGNED_HEADERS + 1);
-  if (names.length > MAX_SIGNED_HEADERS || !names.every(isLowerToken)) return undefined;
-  return new Set(names).size === names.length ? names : undefined;
+  if (names.length > MAX_SIGNED_HEADERS) return undefined;
+  for (let i = 0; i < names.length; i++) {
+    if (!isLowerToken(names[i]!) || names.indexOf(names[i]!) < i) return undefined;
+  }
+  return names;
 }
 
 /** The first signed header that did not arrive. */
@@ -94,6 +101,7 @@ export function parseCredential(authorization: string, request: WireRequest, str
       dialect: 'Huawei',
       keyId: fields.access,
       signedHeaders,
+      signedHeaderList: fields.signedHeaders,
       mac,
       hash: 'sha256',
       timestampMs,

@@ -1,5 +1,5 @@
-import { createHmac } from 'node:crypto';
 import type { Dialect } from '../dialect.js';
+import { hmac } from '../hmac.js';
 import { candidatesOf } from './candidates.js';
 import { canonicalQuery } from './canonical.js';
 import { CONTENT_HASH_HEADER, DATE_HEADER, SCHEME, hasScheme, parseCredential } from './credential.js';
@@ -16,7 +16,7 @@ export const huawei: Dialect & { readonly name: 'Huawei' } = {
   macKey: (_credential, secret) => secret,
   sign(request, key, context) {
     const draft = draftSignature(SCHEME, request, context.nowMs);
-    const mac = createHmac('sha256', key.secret.reveal()).update(draft.stringToSign, 'latin1').digest('hex');
+    const mac = hmac('sha256', key.secret.reveal(), draft.stringToSign, 'hex');
     const authorization = `${SCHEME} Access=${key.keyId}, SignedHeaders=${draft.signedHeaders}, Signature=${mac}`;
     return [...draft.headers, ['authorization', authorization]];
   },

@@ -36,11 +36,12 @@ export function ambiguityOf(
   if (credential.version === 2 && isAmbiguousPath(profile, path)) {
     return refuse('ambiguous_path', `under profile ${profile.name} this path signs like another one`);
   }
-  const header = request.headers.find(
-    ([name, value]) => isAmbiguousValue(profile, value) && credential.signedHeaders.includes(name),
-  );
-  if (!header) return undefined;
-  return refuse('ambiguous_signature', `header ${header[0]} signs like another value`, header[0]);
+  for (const [name, value] of request.headers) {
+    if (isAmbiguousValue(profile, value) && credential.signedHeaders.includes(name)) {
+      return refuse('ambiguous_signature', `header ${name} signs like another value`, name);
+    }
+  }
+  return undefined;
 }
 
 const isAmbiguousPath = (profile: Reading, path: string): boolean =>

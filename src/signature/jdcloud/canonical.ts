@@ -10,6 +10,7 @@ import {
   decodeLowerHex,
   EMPTY_SHA256,
   headerValue,
+  isSortedQuery,
   latin1AsUtf8,
   percentDecode,
   percentEncode,
@@ -49,20 +50,29 @@ interface Profile {
   readonly leavesOut?: (piece: QueryPiece) => boolean;
 }
 
-/** A query, decoded and sorted once for all profiles of a request. */
+/** A query, cut, decoded and sorted once for all profiles of a request, as far as they ask for it. */
 class Query {
   readonly raw: string;
-  readonly pieces: readonly QueryPiece[];
-  /** Decoded with the form rule and encoded again, by encoded name, then encoded value. */
-  readonly pairs: readonly Pair[];
-  /** The documented form. */
-  readonly sorted: string;
+  #pieces: readonly QueryPiece[] | undefined;
+  #pairs: readonly Pair[] | undefined;
+  #sorted: string | undefined;
 
   constructor(raw: string) {
     this.raw = raw;
-    this.pieces = queryPieces(raw);
-    this.pairs = this.pieces.map(pairOf).sort(byEncodedText);
-    this.sorted = printPairs(this.pairs);
+  }
+
+  get pieces(): readonly QueryPiece[] {
+    return (this.#pieces ??= queryPieces(this.raw));
+  }
+
+  /** Decoded with the form rule and encoded again, by encoded name, then encoded value. */
+  get pairs(): readonly Pair[] {
+    return (this.#pairs ??= this.pieces.map(pairOf).sort(byEncodedText));
+  }
+
+  /** The documented form. */
+  get sorted(): string {
+    return (this.#sorted ??= isSortedQuery(this.raw) ? this.raw : printPairs(this.pairs));
   }
 }
 
@@ -79,11 +89,11 @@ const byEncodedText = (a: Pair, b: Pair): number => compare(a.name, b.name) || c
 const printPairs = (pairs: readonly Pair[]): string => pairs.map(({ name, value }) => `${name}=${value}`).join('&');
 
 /** The documented form: each parameter decoded and encoded once, sorted by encoded name, then encoded value. */
-export const canonicalQuery = (query: string): string => (query === '' ? '' : new Query(query).sorted);
+export const canonicalQuery = (query: string): string => new Query(query).sorted;
 
 /** JavaScript compares the decoded names as UTF-16 text; without escapes that is the documented order. */
 function queryInTextOrder(query: Query): string {
-  if (!query.pairs.some(({ name }) => name.includes('%'))) return query.sorted;
+  if (!query.sorted.includes('%') || !query.pairs.some(({ name }) => name.includes('%'))) return query.sorted;
   const keyed = query.pairs.map((pair) => ({ pair, text: utf8Text(percentDecode(pair.name)) }));
   keyed.sort((a, b) => compare(a.text, b.text)); // stable: equal names stay in the order of their values
   return printPairs(keyed.map(({ pair }) => pair));
@@ -183,18 +193,18 @@ function canonicalHead(
   path: string,
   query: Query,
 ): string {
-  let head = `${request.method}\n${profile.path(path)}\n${profile.query(query)}\n`;
+  let lines = '';
   for (const name of credential.signedHeaders) {
-    let line = '';
+    let separator = `${name}:`;
     for (const header of request.headers) {
       if (header[0] !== name) continue;
-      const value = profile.value(header[1]);
-      if (line === '') line = `${name}:${value}`;
-      else line += profile.join === undefined ? `\n${name}:${value}` : profile.join + value;
+      lines += separator + profile.value(header[1]);
+      separator = profile.join ?? `\n${name}:`;
     }
-    head += `${profile.asUtf8 ? latin1AsUtf8(line) : line}\n`;
+    lines += '\n';
   }
-  return `${head}\n${credential.signedHeaders.join(';')}\n`;
+  if (profile.asUtf8) lines = latin1AsUtf8(lines);
+  return `${request.method}\n${profile.path(path)}\n${profile.query(query)}\n${lines}\n${credential.signedHeaderList}\n`;
 }
 
 /** Both texts of one canonical form. */
@@ -203,11 +213,8 @@ export function signatureTexts(
   scope: Pick<JdcloudCredential, 'version' | 'date' | 'region' | 'service'>,
 ): { readonly canonicalRequest: string; readonly stringToSign: string } {
   const { version, date, region, service } = scope;
-  const scopeText = `${date.slice(0, 8)}/${region}/${service}/${terminatorOf(version)}`;
-  return {
-    canonicalRequest,
-    stringToSign: `${algorithmOf(version)}\n${date}\n${scopeText}\n${sha256HexOfText(canonicalRequest)}`,
-  };
+  const start = `${algorithmOf(version)}\n${date}\n${date.slice(0, 8)}/${region}/${service}/${terminatorOf(version)}`;
+  return { canonicalRequest, stringToSign: `${start}\n${sha256HexOfText(canonicalRequest)}` };
 }
 
 const refuse = refusalsOf('JDCloud');
@@ -255,22 +262,23 @@ export function* candidatesOf(
   const query = new Query(raw);
   const unsigned = unsignedHeader(credential);
   const profiles = (options.compatibility === 'Strict' ? DOCUMENTED : PROFILES)[credential.version];
-  const heads: { readonly head: string; readonly profile: Profile }[] = [];
+  const heads: string[] = [];
   for (const body of bodyTexts(credential, request, options)) {
-    for (const [i, profile] of profiles.entries()) {
+    for (let i = 0; i < profiles.length; i++) {
+      const profile = profiles[i]!;
       // Heads are made when first needed and kept for the second body text.
-      heads[i] ??= { profile, head: canonicalHead(profile, credential, request, path, query) };
-      const { head } = heads[i];
-      if (heads.findIndex((other) => other.head === head) < i) continue;
-      const refusal =
-        unsigned ??
-        (options.compatibility === 'Strict' ? undefined : ambiguityOf(profile, credential, request, path)) ??
-        refusalOf(profile, query, body, options);
+      const head = (heads[i] ??= canonicalHead(profile, credential, request, path, query));
+      if (heads.indexOf(head) < i) continue;
+      const { canonicalRequest, stringToSign } = signatureTexts(head + body.hash, credential);
       yield {
         profile: profile.name,
-        ...signatureTexts(head + body.hash, credential),
+        canonicalRequest,
+        stringToSign,
         bodyCovered: body.covered,
-        ...(refusal ? { refuse: refusal } : {}),
+        refuse:
+          unsigned ??
+          (options.compatibility === 'Strict' ? undefined : ambiguityOf(profile, credential, request, path)) ??
+          refusalOf(profile, query, body, options),
       };
     }
   }
@@ -278,8 +286,10 @@ export function* candidatesOf(
 
 /** Version 2 signs date and nonce; published version 3 clients do not, their date is bound by the string to sign. */
 function unsignedHeader({ version, signedHeaders }: JdcloudCredential): Refusal | undefined {
-  const name = version === 2 ? [DATE_HEADER, NONCE_HEADER].find((h) => !signedHeaders.includes(h)) : undefined;
-  return name === undefined ? undefined : refuse('required_header_not_signed', `version 2 signs ${name}`, name);
+  if (version !== 2) return undefined;
+  const name = !signedHeaders.includes(DATE_HEADER) ? DATE_HEADER : NONCE_HEADER;
+  if (signedHeaders.includes(name)) return undefined;
+  return refuse('required_header_not_signed', `version 2 signs ${name}`, name);
 }
 
 function refusalOf(profile: Profile, query: Query, body: BodyText, options: VerificationOptions): Refusal | undefined {

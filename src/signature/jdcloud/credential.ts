@@ -31,8 +31,9 @@ const MAX_SCOPE_PART_LENGTH = 256;
 const MAX_NONCE_LENGTH = 128;
 const MAC_BYTES = 32;
 
-export const algorithmOf = (version: Version): string => `JDCLOUD${version}-HMAC-SHA256`;
-export const terminatorOf = (version: Version): string => `jdcloud${version}_request`;
+export const algorithmOf = (version: Version): string =>
+  version === 2 ? 'JDCLOUD2-HMAC-SHA256' : 'JDCLOUD3-HMAC-SHA256';
+export const terminatorOf = (version: Version): string => (version === 2 ? 'jdcloud2_request' : 'jdcloud3_request');
 
 const refuse = refusalsOf('JDCloud');
 
@@ -84,7 +85,7 @@ export function parseCredential(authorization: string, request: WireRequest): Pa
   if (!mac) return refuse('malformed_credential', 'Signature is not 64 lower-case hex digits', 'Signature');
 
   const signedHeaders = fields.SignedHeaders.split(';', MAX_SIGNED_HEADERS + 1);
-  if (signedHeaders.length > MAX_SIGNED_HEADERS || signedHeaders.some((name, i) => signedHeaders.indexOf(name) < i)) {
+  if (signedHeaders.length > MAX_SIGNED_HEADERS || hasRepeat(signedHeaders)) {
     return refuse('malformed_credential', 'SignedHeaders is too long or repeats a name', 'SignedHeaders entry');
   }
   if (!signedHeaders.every(isLowerToken)) {
@@ -124,12 +125,18 @@ export function parseCredential(authorization: string, request: WireRequest): Pa
       service: scope.service,
       date,
       signedHeaders,
+      signedHeaderList: fields.SignedHeaders,
       mac,
       hash: 'sha256',
       timestampMs,
       nonce,
     },
   };
+}
+
+function hasRepeat(names: readonly string[]): boolean {
+  for (let i = 1; i < names.length; i++) if (names.indexOf(names[i]!) < i) return true;
+  return false;
 }
 
 /** The last four parts are the scope; what stands before them is the key id, slashes included. */
@@ -158,6 +165,6 @@ const isScopePart = (text: string): boolean => text.length <= MAX_SCOPE_PART_LEN
  */
 function readNonce(request: WireRequest): string {
   const nonce = collapseBlanks(headerValue(request, NONCE_HEADER) ?? '');
-  if (nonce.length > MAX_NONCE_LENGTH || !isVisibleAscii(nonce.replaceAll(' ', ''))) return '';
-  return nonce;
+  const visible = nonce.includes(' ') ? nonce.replaceAll(' ', '') : nonce;
+  return nonce.length <= MAX_NONCE_LENGTH && isVisibleAscii(visible) ? nonce : '';
 }

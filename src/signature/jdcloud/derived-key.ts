@@ -1,10 +1,12 @@
-import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { terminatorOf, type JdcloudCredential } from './credential.js';
 
 type Scope = Pick<JdcloudCredential, 'keyId' | 'version' | 'date' | 'region' | 'service'>;
 
-const MAX_KEYS = 8192;
+const MAX_SECRETS = 8192;
 const MAX_SCOPES = 1024;
+/** One key is used in few scopes: yesterday's and today's day, a handful of regions and services. */
+const MAX_SCOPES_OF_SECRET = 32;
 
 /**
  * Two generations: what was used since the last turn survives the next one. A hit in the young generation, the usual
@@ -47,49 +49,65 @@ class BoundedMap<V> {
 }
 
 interface DerivedKey {
-  readonly keyId: string;
-  readonly key: KeyObject;
+  readonly scope: Scope;
+  readonly key: Uint8Array;
 }
 
 /**
- * Keys derived per (secret, day, region, service). Only scopes in which some MAC has matched are kept: a caller
+ * Keys derived per (day, region, service), by secret. Only scopes in which some MAC has matched are kept: a caller
  * chooses the scope freely, so that otherwise junk would push out the keys in use, and the time of a first request
  * in a new scope would tell whether its key exists.
  */
-const derivedKeys = new BoundedMap<DerivedKey>(MAX_KEYS);
+const derivedKeys = new BoundedMap<DerivedKey[]>(MAX_SECRETS);
 const trustedScopes = new BoundedMap<true>(MAX_SCOPES);
+/** Most requests come in the scope of the one before. */
+let lastTrusted: Scope | undefined;
 
-const scopeText = ({ version, date, region, service }: Scope): string =>
-  `${version}/${date.slice(0, 8)}/${region}/${service}`;
+const dayOf = ({ date }: Scope): string => date.slice(0, 8);
+const scopeText = (scope: Scope): string => `${scope.version}/${dayOf(scope)}/${scope.region}/${scope.service}`;
+
+const isSameScope = (a: Scope, b: Scope): boolean =>
+  a.version === b.version && a.service === b.service && a.region === b.region && dayOf(a) === dayOf(b);
 
 const hmac = (key: string | Uint8Array, text: string): Buffer =>
   createHmac('sha256', key).update(text, 'utf8').digest();
 
 /** Specs JD Cloud §3.3: HMAC chain over day, region, service, terminator; the secret as UTF-8. */
-function derive(scope: Scope, secret: string): KeyObject {
-  const day = hmac(`JDCLOUD${scope.version}${secret}`, scope.date.slice(0, 8));
-  return createSecretKey(hmac(hmac(hmac(day, scope.region), scope.service), terminatorOf(scope.version)));
+function derive(scope: Scope, secret: string): Uint8Array {
+  const day = hmac(`JDCLOUD${scope.version}${secret}`, dayOf(scope));
+  return hmac(hmac(hmac(day, scope.region), scope.service), terminatorOf(scope.version));
 }
 
 /** The key for the MAC; kept if the scope is trusted. */
-export function derivedKey(scope: Scope, secret: string): KeyObject {
-  const place = scopeText(scope);
-  const name = `${place}/${secret}`;
-  const known = derivedKeys.get(name);
-  if (known) return known.key;
+export function derivedKey(scope: Scope, secret: string): Uint8Array {
+  const kept = derivedKeys.get(secret);
+  if (kept) {
+    // Not by key id: the stand-in for unknown keys has to be found under every id, or its refusal would cost more.
+    for (const known of kept) if (isSameScope(known.scope, scope)) return known.key;
+  }
   const key = derive(scope, secret);
-  if (trustedScopes.get(place)) derivedKeys.set(name, { keyId: scope.keyId, key });
+  if (!isTrusted(scope)) return key;
+  const entry = { scope: copyOf(scope), key };
+  if (kept && kept.length < MAX_SCOPES_OF_SECRET) kept.push(entry);
+  else derivedKeys.set(secret, [entry]);
   return key;
 }
 
+// A credential holds on to its request.
+const copyOf = ({ keyId, version, date, region, service }: Scope): Scope => ({ keyId, version, date, region, service });
+
+const isTrusted = (scope: Scope): boolean =>
+  (lastTrusted !== undefined && isSameScope(lastTrusted, scope)) || trustedScopes.get(scopeText(scope)) === true;
+
 /** From now on the keys of this scope are kept. */
 export function trustScope(scope: Scope): void {
-  const place = scopeText(scope);
-  if (!trustedScopes.get(place)) trustedScopes.set(place, true);
+  if (lastTrusted !== undefined && isSameScope(lastTrusted, scope)) return;
+  trustedScopes.set(scopeText(scope), true);
+  lastTrusted = copyOf(scope);
 }
 
 /** Drops the derived keys of one key id, or all of them. */
 export function forgetDerivedKeys(keyId?: string): void {
   if (keyId === undefined) derivedKeys.clear();
-  else derivedKeys.deleteWhere((entry) => entry.keyId === keyId);
+  else derivedKeys.deleteWhere((entries) => entries.some(({ scope }) => scope.keyId === keyId));
 }

@@ -1,5 +1,5 @@
-import { createHmac } from 'node:crypto';
 import type { OutgoingRequest, SignatureHeaders, SigningContext, SigningKey } from '../dialect.js';
+import { hmac } from '../hmac.js';
 import { UNSIGNED_PAYLOAD } from '../options.js';
 import { collapseBlanks, formatCompactDate, sha256Hex, splitTarget } from '../wire.js';
 import { canonicalQuery, signatureTexts } from './canonical.js';
@@ -9,6 +9,8 @@ import { derivedKey, trustScope } from './derived-key.js';
 /** Scope of a gateway without region or group: the region is the one that region-less official clients use. */
 const DEFAULT_REGION = 'jdcloud-api';
 const DEFAULT_SERVICE = 'gateway';
+
+const byName = ([a]: readonly [string, string], [b]: readonly [string, string]): number => (a < b ? -1 : 1);
 
 /**
  * Version 2, profile `doc`, over the set that the official validators know: content-type, date, nonce and the
@@ -23,28 +25,34 @@ export function signRequest(request: OutgoingRequest, key: SigningKey, context: 
     region: context.region ?? DEFAULT_REGION,
     service: context.service ?? DEFAULT_SERVICE,
   } as const;
-  const added: [string, string][] = [
+  const added: (readonly [string, string])[] = [
     [DATE_HEADER, date],
     [NONCE_HEADER, context.nonce],
   ];
   if (request.body === undefined) added.push([CONTENT_HASH_HEADER, UNSIGNED_PAYLOAD]);
-  // The official validators sign a type wherever there is a body.
-  const untyped = request.contentType === undefined && request.body?.length !== 0;
-  if (untyped) added.push(['content-type', 'application/octet-stream']);
-
-  const signed = [...request.signHeaders, ...added];
-  if (request.contentType !== undefined) signed.push(['content-type', request.contentType]);
-  signed.sort(([a], [b]) => (a < b ? -1 : 1));
-  const names = signed.map(([name]) => name).join(';');
+  const signed = request.signHeaders.concat(added);
+  if (request.contentType !== undefined) {
+    signed.push(['content-type', request.contentType]);
+  } else if (request.body?.length !== 0) {
+    // The official validators sign a type wherever there is a body.
+    added.push(['content-type', 'application/octet-stream']);
+    signed.push(['content-type', 'application/octet-stream']);
+  }
+  signed.sort(byName);
+  let names = '';
+  let lines = '';
+  for (const [name, value] of signed) {
+    names += names === '' ? name : `;${name}`;
+    lines += `${name}:${collapseBlanks(value)}\n`;
+  }
   const { path, query } = splitTarget(request.target);
-  let canonical = `${request.method}\n${path}\n${canonicalQuery(query)}\n`;
-  for (const [name, value] of signed) canonical += `${name}:${collapseBlanks(value)}\n`;
-  canonical += `\n${names}\n${request.body === undefined ? UNSIGNED_PAYLOAD : sha256Hex(request.body)}`;
+  const bodyHash = request.body === undefined ? UNSIGNED_PAYLOAD : sha256Hex(request.body);
+  const canonical = `${request.method}\n${path}\n${canonicalQuery(query)}\n${lines}\n${names}\n${bodyHash}`;
 
   const { stringToSign } = signatureTexts(canonical, scope);
   trustScope(scope); // ours, not a caller's
   const macKey = derivedKey(scope, key.secret.reveal());
-  const signature = createHmac('sha256', macKey).update(stringToSign, 'latin1').digest('hex');
+  const signature = hmac('sha256', macKey, stringToSign, 'hex');
   const credential = `${key.keyId}/${date.slice(0, 8)}/${scope.region}/${scope.service}/${terminatorOf(2)}`;
   return [
     ...added,

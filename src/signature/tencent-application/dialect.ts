@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto';
 import type {
   Candidate,
   Credential,
@@ -8,13 +7,14 @@ import type {
   VerificationOptions,
   WireRequest,
 } from '../dialect.js';
+import { hmac } from '../hmac.js';
 import { refusalsOf } from '../refusal.js';
 import { bodyCoverage, contentMd5, digestHeaders, sha256Digest } from '../tencent/body-digest.js';
 import { formatCredential, hasScheme, parseCredential, readDate, signingLines } from '../tencent/credential.js';
 import { vendorReplyOf } from '../tencent/reply.js';
+import { lineOf, nameOf, signableHeaders } from '../tencent/signing.js';
 import {
   formatImfDate,
-  hasNonAscii,
   headerValue,
   percentDecode,
   percentEncode,
@@ -34,7 +34,12 @@ import {
 const refuse = refusalsOf('TencentApplication');
 
 const FORM = 'application/x-www-form-urlencoded';
-const isForm = (contentType: string): boolean => trimBlanks(contentType.split(';', 1)[0]!).toLowerCase() === FORM;
+function isForm(contentType: string): boolean {
+  const end = contentType.indexOf(';');
+  return trimBlanks(end < 0 ? contentType : contentType.slice(0, end)).toLowerCase() === FORM;
+}
+
+const byName = ([a]: readonly [string, string], [b]: readonly [string, string]): number => (a < b ? -1 : 1);
 
 /** Query and form are split, sorted and joined before a key is believed: bound the pieces, not only the bytes. */
 const MAX_PARAMETERS = 4096;
@@ -51,30 +56,23 @@ function countPieces(bytes: Uint8Array): number {
 const latin1 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 
-const MD5_KINDS = ['header', 'computed'] as const;
-
 /** Names what deviates from the documented text, `default` when nothing does. */
-function profileOf(reading: Reading, merge: Merge, md5: (typeof MD5_KINDS)[number]): string {
-  const deviations = [
-    ...(reading === 'raw' ? ['raw'] : []),
-    ...(merge === 'query-then-form' ? ['query-then-form'] : []),
-    ...(md5 === 'computed' ? ['md5-computed'] : []),
-  ];
+function profileOf(reading: Reading, merge: Merge, isMd5Computed: boolean): string {
+  const deviations: string[] = [];
+  if (reading === 'raw') deviations.push('raw');
+  if (merge === 'query-then-form') deviations.push('query-then-form');
+  if (isMd5Computed) deviations.push('md5-computed');
   return deviations.join('+') || 'default';
 }
 
 const received = (request: WireRequest, name: string): string => trimBlanks(headerValue(request, name) ?? '');
 
-/** The last field under each reading that this request tells apart. */
-function* parameterTexts(source: ParameterSource, strict: boolean): Generator<readonly [Reading, Merge, string]> {
-  const { path, query, form = '' } = source;
-  const escaped = [path, query, form].some((text) => text.includes('%') || text.includes('+'));
-  const readings: readonly Reading[] = strict || !escaped ? ['decoded'] : ['decoded', 'raw'];
-  const merges: readonly Merge[] = strict || query === '' || form === '' ? ['merged'] : ['merged', 'query-then-form'];
-  for (const reading of readings) {
-    for (const merge of merges) yield [reading, merge, pathAndParameters(source, reading, merge)];
-  }
-}
+const holdsEscapes = (text: string): boolean => text.includes('%') || text.includes('+');
+
+const DECODED: readonly Reading[] = ['decoded'];
+const BOTH_READINGS: readonly Reading[] = ['decoded', 'raw'];
+const MERGED: readonly Merge[] = ['merged'];
+const BOTH_MERGES: readonly Merge[] = ['merged', 'query-then-form'];
 
 /**
  * Decoded or raw × one sort or query then form × Content-MD5 as sent or (the Go and Python demos sign it unsent)
@@ -89,12 +87,13 @@ function* candidatesOf(
   const strict = options.compatibility === 'Strict';
   const { body } = request;
   const contentType = received(request, 'content-type');
-  const form = isForm(contentType);
+  const isFormBody = isForm(contentType);
   const { path, query } = splitTarget(request.target);
+  const form = isFormBody ? latin1(body ?? NO_BYTES) : '';
   const source: ParameterSource = {
     path: pathWithoutEnvironment(path, context.environmentPath),
     query,
-    form: form ? latin1(body ?? NO_BYTES) : undefined,
+    form: isFormBody ? form : undefined,
   };
   const sentMd5 = received(request, 'content-md5');
   const declared = digestHeaders(credential.signedHeaders);
@@ -102,31 +101,27 @@ function* candidatesOf(
   if (sentMd5 !== '' && !declared.includes('content-md5')) declared.push('content-md5');
   const coverage = bodyCoverage('TencentApplication', request, declared);
   const refusal = coverage.refuse ?? refusalOf(request, source, strict);
-  const ambiguous: { [R in Reading]?: Refusal | undefined } = {};
-  const start = [
-    ...signingLines(request, credential.signedHeaders),
-    request.method,
-    received(request, 'accept'),
-    contentType,
-  ].join('\n');
-  let computedMd5: string | undefined; // hashed at most once, and only when the first form does not match
+  const lines = signingLines(request, credential.signedHeaders);
+  const start = `${lines}\n${request.method}\n${received(request, 'accept')}\n${contentType}\n`;
 
-  const seen = new Set<string>();
-  for (const [reading, merge, parameters] of parameterTexts(source, strict)) {
-    for (const kind of strict ? MD5_KINDS.slice(0, 1) : MD5_KINDS) {
-      if (kind === 'computed') computedMd5 ??= form || !body?.length ? '' : contentMd5(body);
-      const md5 = kind === 'computed' ? (computedMd5 ?? '') : sentMd5;
-      const stringToSign = `${start}\n${md5}\n${parameters}`;
-      if (seen.has(stringToSign)) continue;
-      seen.add(stringToSign);
-      if (!strict && !(reading in ambiguous)) ambiguous[reading] = ambiguityOf(source, reading);
-      const refused = refusal ?? ambiguous[reading];
-      yield {
-        profile: profileOf(reading, merge, kind),
-        stringToSign,
-        bodyCovered: coverage.covered || form || kind === 'computed',
-        ...(refused ? { refuse: refused } : {}),
-      };
+  const escaped = holdsEscapes(source.path) || holdsEscapes(query) || holdsEscapes(form);
+  const tried: string[] = [];
+  for (const reading of strict || !escaped ? DECODED : BOTH_READINGS) {
+    const refused = refusal ?? (strict ? undefined : ambiguityOf(source, reading));
+    for (const merge of strict || query === '' || form === '' ? MERGED : BOTH_MERGES) {
+      const parameters = pathAndParameters(source, reading, merge);
+      for (const isMd5Computed of strict ? [false] : [false, true]) {
+        const md5 = !isMd5Computed ? sentMd5 : isFormBody || !body?.length ? '' : contentMd5(body);
+        const stringToSign = `${start}${md5}\n${parameters}`;
+        if (tried.includes(stringToSign)) continue;
+        tried.push(stringToSign);
+        yield {
+          profile: profileOf(reading, merge, isMd5Computed),
+          stringToSign,
+          bodyCovered: coverage.covered || isFormBody || isMd5Computed,
+          refuse: refused,
+        };
+      }
     }
   }
 }
@@ -197,34 +192,22 @@ export const tencentApplication: Dialect & { readonly name: 'TencentApplication'
     const form = isForm(contentType);
     const md5 = body === undefined || body.length === 0 || form ? '' : contentMd5(body);
     const own: (readonly [string, string])[] = [
-      ...(body === undefined ? [] : [['digest', sha256Digest(body)] as const]),
       ['source', context.requestId ?? context.nonce],
       ['x-date', formatImfDate(context.nowMs)],
       // Decoded parameters have two readings where they hold `&` or `=`: the target as it is sent tells them apart.
       ['x-request-path', request.target],
     ];
-    const signed = new Map<string, string>([...own, ['host', request.host]]);
-    for (const [name, value] of request.signHeaders) {
-      const text = trimBlanks(value);
-      if (text !== '' && !hasNonAscii(text) && !signed.has(name)) signed.set(name, text);
-    }
-    const names = [...signed.keys()].sort();
+    if (body !== undefined) own.push(['digest', sha256Digest(body)]);
+    const signed = signableHeaders([...own, ['host', request.host]], request).sort(byName);
     const { path, query } = splitTarget(request.target);
     const source = { path, query, form: form && body ? latin1(body) : undefined };
-    const text = [
-      ...names.map((name) => `${name}: ${signed.get(name)}`),
-      request.method,
-      request.accept ?? '',
-      contentType,
-      md5,
-      pathAndParameters(source, 'decoded', 'merged'),
-    ].join('\n');
-    const mac = createHmac('sha256', key.secret.reveal()).update(text, 'latin1').digest('base64');
-    return [
-      ...own,
-      ...(md5 === '' ? [] : [['content-md5', md5] as const]),
-      ['authorization', formatCredential(key.keyId, 'hmac-sha256', names, mac)],
-    ];
+    const parameters = pathAndParameters(source, 'decoded', 'merged');
+    const lines = signed.map(lineOf).join('\n');
+    const text = `${lines}\n${request.method}\n${request.accept ?? ''}\n${contentType}\n${md5}\n${parameters}`;
+    const mac = hmac('sha256', key.secret.reveal(), text, 'base64');
+    if (md5 !== '') own.push(['content-md5', md5]);
+    own.push(['authorization', formatCredential(key.keyId, 'hmac-sha256', signed.map(nameOf), mac)]);
+    return own;
   },
   canonicalQuery,
   // Fields of the signing string: a second one would reach the backend unsigned.

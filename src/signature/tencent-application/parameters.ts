@@ -1,6 +1,6 @@
 /** `PathAndParameters`, the last field of the signing string. Spec: tencent.md §3, §6. All text is latin1. */
 import type { VerificationContext } from '../dialect.js';
-import { hasEscape, hasNestedEscape, percentDecode, queryPieces } from '../wire.js';
+import { hasEscape, hasNestedEscape, isSortedQuery, percentDecode, queryPieces } from '../wire.js';
 
 export type Reading = 'decoded' | 'raw';
 export type Merge = 'merged' | 'query-then-form';
@@ -31,28 +31,34 @@ function readParameters(text: string, reading: Reading): Parameter[] {
   );
 }
 
-/** Sorted by name, the values of one name sorted; an empty value leaves the name alone. Latin1: unit order is byte order. */
-function sortedText(parameters: readonly Parameter[]): string {
-  const byName = new Map<string, string[]>();
-  for (const [name, value] of parameters) {
-    const values = byName.get(name);
-    if (values) values.push(value);
-    else byName.set(name, [value]);
+/** Latin1: unit order is byte order. */
+const byNameThenValue = ([a, x]: Parameter, [b, y]: Parameter): number =>
+  a < b ? -1 : a > b ? 1 : x < y ? -1 : x > y ? 1 : 0;
+
+/** Sorted by name, the values of one name sorted; an empty value leaves the name alone. */
+function sortedText(parameters: Parameter[]): string {
+  parameters.sort(byNameThenValue);
+  let text = '';
+  for (let i = 0; i < parameters.length; i++) {
+    const [name, value] = parameters[i]!;
+    if (i > 0) text += '&';
+    text += value === '' ? name : `${name}=${value}`;
   }
-  const texts: string[] = [];
-  for (const name of [...byName.keys()].sort()) {
-    for (const value of byName.get(name)!.sort()) texts.push(value === '' ? name : `${name}=${value}`);
-  }
-  return texts.join('&');
+  return text;
 }
+
+/** Most queries: in order, nothing escaped, no empty value. */
+const isSignedAsSent = (query: string): boolean =>
+  query !== '' && isSortedQuery(query) && !query.includes('=&') && !query.endsWith('=');
 
 export function pathAndParameters(source: ParameterSource, reading: Reading, merge: Merge): string {
   const path = reading === 'raw' ? source.path : percentDecode(source.path);
+  if (!source.form && isSignedAsSent(source.query)) return `${path}?${source.query}`;
   const query = readParameters(source.query, reading);
   const form = source.form === undefined ? [] : readParameters(source.form, reading);
   const text =
     merge === 'merged' || query.length === 0 || form.length === 0
-      ? sortedText([...query, ...form])
+      ? sortedText(query.concat(form))
       : `${sortedText(query)}&${sortedText(form)}`;
   return text === '' ? path : `${path}?${text}`;
 }

@@ -4,7 +4,7 @@
  */
 import type { Credential, HmacAlgorithm, Parsed, VerificationOptions, WireRequest } from '../dialect.js';
 import { refusalsOf } from '../refusal.js';
-import { decodeBase64, headerValue, headerValues, isVisibleAscii, parseImfDate, trimBlanks } from '../wire.js';
+import { countHeader, decodeBase64, headerValue, isVisibleAscii, parseImfDate, trimBlanks } from '../wire.js';
 
 export const SCHEME = 'hmac';
 
@@ -26,8 +26,13 @@ const ALGORITHMS: Readonly<Record<string, { name: HmacAlgorithm; hash: Credentia
   'hmac-sha512': { name: 'HMACSHA512', hash: 'sha512', bytes: 64 },
 };
 
-const FIELDS = ['id', 'algorithm', 'headers', 'signature'] as const;
-type Field = (typeof FIELDS)[number];
+/** The fields of a credential as text; `undefined` where one is missing. */
+interface Fields {
+  id?: string;
+  algorithm?: string;
+  headers?: string;
+  signature?: string;
+}
 
 const isBlank = (character: string | undefined): boolean => character === ' ' || character === '\t';
 
@@ -36,20 +41,23 @@ export const hasScheme = (authorization: string): boolean =>
   authorization.startsWith(SCHEME) && (authorization.length === SCHEME.length || isBlank(authorization[SCHEME.length]));
 
 /** `name="value"` pairs, comma and optional blanks between, known names only, each at most once, any order. */
-export function parseFields(authorization: string): ReadonlyMap<Field, string> | undefined {
+export function parseFields(authorization: string): Fields | undefined {
   if (authorization.length > MAX_CREDENTIAL_BYTES) return undefined;
   const text = trimBlanks(authorization);
   if (!hasScheme(text)) return undefined;
-  const fields = new Map<Field, string>();
+  const fields: Fields = {};
   let at = SCHEME.length;
   for (;;) {
     while (isBlank(text[at])) at++;
-    const name = FIELDS.find((field) => text.startsWith(`${field}="`, at));
-    if (name === undefined || fields.has(name)) return undefined;
-    const start = at + name.length + 2;
+    const equals = text.indexOf('="', at);
+    if (equals < 0) return undefined;
+    const name = text.slice(at, equals);
+    if (name !== 'id' && name !== 'algorithm' && name !== 'headers' && name !== 'signature') return undefined;
+    if (fields[name] !== undefined) return undefined;
+    const start = equals + 2;
     const end = text.indexOf('"', start);
     if (end < 0) return undefined;
-    fields.set(name, text.slice(start, end));
+    fields[name] = text.slice(start, end);
     if (end + 1 === text.length) return fields;
     if (text[end + 1] !== ',') return undefined;
     at = end + 2;
@@ -59,8 +67,11 @@ export function parseFields(authorization: string): ReadonlyMap<Field, string> |
 /** Lower-case names in signing order, one space between, none twice; `undefined` otherwise. */
 function parseNames(list: string): string[] | undefined {
   const names = list.toLowerCase().split(' ', MAX_SIGNED_HEADERS + 1);
-  if (names.length > MAX_SIGNED_HEADERS || !names.every(isVisibleAscii)) return undefined;
-  return new Set(names).size === names.length ? names : undefined;
+  if (names.length > MAX_SIGNED_HEADERS) return undefined;
+  for (let i = 0; i < names.length; i++) {
+    if (!isVisibleAscii(names[i]!) || names.indexOf(names[i]!) < i) return undefined;
+  }
+  return names;
 }
 
 /** The dates of a request in ms since the epoch, as in `Credential`. */
@@ -77,27 +88,27 @@ export function parseCredential(
   const refuse = refusalsOf(dialect);
   const fields = parseFields(authorization);
   if (!fields) return refuse('malformed_credential', 'Authorization does not follow the grammar');
-  const keyId = fields.get('id') ?? '';
-  const signature = fields.get('signature') ?? '';
+  const { id: keyId = '', signature = '' } = fields;
   if (keyId === '' || signature === '') {
     return refuse('malformed_credential', 'id or signature is missing', ID_OR_SIGNATURE);
   }
   if (!isVisibleAscii(keyId)) return refuse('malformed_credential', 'id is not visible ASCII');
-  const algorithmText = fields.get('algorithm');
+  const algorithmText = fields.algorithm;
   if (algorithmText === undefined) return refuse('malformed_credential', 'algorithm is missing', PARAMETERS);
   const algorithm = Object.hasOwn(ALGORITHMS, algorithmText) ? ALGORITHMS[algorithmText] : undefined;
   if (!algorithm || !options.algorithms.includes(algorithm.name)) {
     const echoed = isVisibleAscii(algorithmText) ? algorithmText.slice(0, MAX_ECHOED_BYTES) : '';
     return refuse('algorithm_not_allowed', algorithm ? 'the algorithm is not listed' : 'no such algorithm', echoed);
   }
-  const signedHeaders = parseNames(fields.get('headers') ?? '');
+  const signedHeaderList = fields.headers ?? '';
+  const signedHeaders = parseNames(signedHeaderList);
   if (!signedHeaders) {
     return refuse('malformed_credential', 'headers is missing, or a name in it is empty or repeated', PARAMETERS);
   }
   const date = dateOf(signedHeaders);
   if (!date.ok && date.reason === 'missing_date') return date;
   for (const name of signedHeaders) {
-    const count = headerValues(request, name).length;
+    const count = countHeader(request, name);
     if (count === 0) return refuse('missing_signed_header', `signed header ${name} did not arrive`, name);
     if (count > 1) return refuse('duplicate_header', `signed header ${name} is repeated`, name);
   }
@@ -110,9 +121,11 @@ export function parseCredential(
       dialect,
       keyId,
       signedHeaders,
+      signedHeaderList,
       mac,
       hash: algorithm.hash,
-      ...date.value,
+      timestampMs: date.value.timestampMs,
+      unsignedTimestampMs: date.value.unsignedTimestampMs,
       nonce: undefined,
     },
   };
@@ -130,9 +143,15 @@ export function readDate(
     : { ok: true, value: { timestampMs } };
 }
 
-/** `name: value` lines of the signing string in signing order. */
-export const signingLines = (request: WireRequest, names: readonly string[]): string[] =>
-  names.map((name) => `${name}: ${trimBlanks(headerValue(request, name) ?? '')}`);
+/** `name: value` lines of the signing string in signing order, LF between. */
+export function signingLines(request: WireRequest, names: readonly string[]): string {
+  let lines = '';
+  for (const name of names) {
+    const value = trimBlanks(headerValue(request, name) ?? '');
+    lines += lines === '' ? `${name}: ${value}` : `\n${name}: ${value}`;
+  }
+  return lines;
+}
 
 /** `Authorization` as the vendor's demos write it. */
 export const formatCredential = (keyId: string, algorithm: string, names: readonly string[], mac: string): string =>

@@ -1,11 +1,12 @@
-import { createHmac } from 'node:crypto';
 import type { Candidate, Dialect, Refusal, VerificationOptions, WireRequest } from '../dialect.js';
+import { hmac } from '../hmac.js';
 import { refusalsOf } from '../refusal.js';
-import { formatImfDate, hasNonAscii, headerValue, trimBlanks } from '../wire.js';
+import { formatImfDate, headerValue, trimBlanks } from '../wire.js';
 import { bodyCoverage, digestHeaders, sha256Digest } from './body-digest.js';
 import type { SignedDate } from './credential.js';
 import { formatCredential, hasScheme, parseCredential, readDate, signingLines } from './credential.js';
 import { vendorReplyOf } from './reply.js';
+import { lineOf, nameOf, signableHeaders } from './signing.js';
 
 const refuse = refusalsOf('Tencent');
 
@@ -58,9 +59,9 @@ export const tencent: Dialect & { readonly name: 'Tencent' } = {
     const refusal = redirected(request, credential.signedHeaders) ?? coverage.refuse;
     yield {
       profile: 'default',
-      stringToSign: signingLines(request, credential.signedHeaders).join('\n'),
+      stringToSign: signingLines(request, credential.signedHeaders),
       bodyCovered: coverage.covered,
-      ...(refusal ? { refuse: refusal } : {}),
+      refuse: refusal,
     };
   },
   macKey: (_credential, secret) => secret,
@@ -70,16 +71,12 @@ export const tencent: Dialect & { readonly name: 'Tencent' } = {
       ['source', context.requestId ?? context.nonce],
       [METHOD_HEADER, request.method],
       [PATH_HEADER, request.target],
-      ...(request.body === undefined ? [] : [['digest', sha256Digest(request.body)] as const]),
     ];
-    const signed = new Map<string, string>([own[0]!, ['host', request.host], ...own.slice(1)]);
-    for (const [name, value] of request.signHeaders) {
-      const text = trimBlanks(value);
-      if (text !== '' && !hasNonAscii(text) && !signed.has(name)) signed.set(name, text);
-    }
-    const text = [...signed].map(([name, value]) => `${name}: ${value}`).join('\n');
-    const mac = createHmac('sha256', key.secret.reveal()).update(text, 'latin1').digest('base64');
-    return [...own, ['authorization', formatCredential(key.keyId, 'hmac-sha256', [...signed.keys()], mac)]];
+    if (request.body !== undefined) own.push(['digest', sha256Digest(request.body)]);
+    const signed = signableHeaders([own[0]!, ['host', request.host], ...own.slice(1)], request);
+    const names = signed.map(nameOf);
+    const mac = hmac('sha256', key.secret.reveal(), signed.map(lineOf).join('\n'), 'base64');
+    return [...own, ['authorization', formatCredential(key.keyId, 'hmac-sha256', names, mac)]];
   },
   // The query is covered only as part of x-request-path, byte for byte: it is sent as it came.
   canonicalQuery: (query) => query,
