@@ -27,7 +27,6 @@ const kubernetes = () => {
   const has = (name) => (folder ? existsSync(join(folder, name)) : finds('sh', '-c', `command -v ${name}`));
   return ['kube-apiserver', 'etcd', 'kubectl'].every(has) ? undefined : 'kube-apiserver, etcd and kubectl are neither in KUBEBUILDER_ASSETS nor on PATH';
 };
-const go = () => (finds('go', 'version') ? undefined : 'go is not on PATH');
 
 /** `needs` answers the reason why the suite cannot run here, or undefined. */
 const suites = [
@@ -41,7 +40,6 @@ const suites = [
   { name: 'clients', about: 'unmodified vendor SDKs through the running gateway', needs: python },
   { name: 'backends', about: 'countersign/backend and the example backends, behind the running gateway' },
   { name: 'kubernetes', about: 'the CRDs on a real kube-apiserver', all: true, needs: kubernetes },
-  { name: 'go', about: 'clients and backends in Go', all: true, needs: go },
 ].filter((s) => existsSync(join('test', s.name)));
 
 const chosen = [];
