@@ -1,0 +1,38 @@
+/** The running gateway with one group for each dialect, whose `verification` holds nothing but `dialects: [X]`. */
+import { startBackend, type RecordingBackend } from '../support/backend.js';
+import { startGateway, type TestGateway } from '../support/gateway.js';
+import { apiGroup, grant, importedKey, toYaml, urlBackend } from '../support/resources.js';
+
+export const KEY = { keyId: 'AKIDvendorclients001', secret: 'vendor-clients-secret-01' };
+
+export const GROUPS = { JDCloud: 'jdcloud', Huawei: 'huawei', Tencent: 'tencent' } as const;
+export type ClientDialect = keyof typeof GROUPS;
+
+export interface ClientGateway {
+  readonly gateway: TestGateway;
+  readonly backend: RecordingBackend;
+  close(): Promise<void>;
+}
+
+export async function startClientGateway(): Promise<ClientGateway> {
+  const backend = await startBackend(({ method, target }, response) => {
+    // Shaped like a JD Cloud answer, since its Python SDK reads nothing else as a success.
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ requestId: 'served', result: { method, target } }));
+  });
+  const groups = Object.entries(GROUPS).map(([dialect, name]) =>
+    apiGroup(name, { errors: 'Vendor', backend: urlBackend(backend.port), verification: { dialects: [dialect] } }),
+  );
+  const grants = Object.values(GROUPS).map((name) => grant(`${name}-client`, ['client'], name));
+  const gateway = await startGateway({
+    files: { 'clients.yaml': toYaml(...importedKey('client', KEY.keyId, KEY.secret), ...groups, ...grants) },
+  });
+  return {
+    gateway,
+    backend,
+    async close() {
+      await gateway.close();
+      await backend.close();
+    },
+  };
+}
