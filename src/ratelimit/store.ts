@@ -68,11 +68,25 @@ export type AdmissionResult = {
 
 export type StoreMode = 'Memory' | 'Single' | 'Sentinel' | 'Cluster';
 
+/** What makes a store that answers unfit for its limits. */
+export interface StoreFlaw {
+  readonly check: 'eviction' | 'persistence' | 'version';
+  readonly message: string;
+}
+
+export interface StoreHealth {
+  /** Decisions are made by the store, for every caller. */
+  readonly healthy: boolean;
+  readonly message: string;
+  /** As last seen; absent or empty = none. */
+  readonly flaws?: readonly StoreFlaw[] | undefined;
+}
+
 export interface CounterStore {
   readonly mode: StoreMode;
   /** @throws StoreUnavailableError when the store does not answer in time; the outcome is then unknown and must not be retried. */
   admit(admission: Admission): Promise<AdmissionResult>;
   /** Current health, for readiness and conditions. */
-  health(): { readonly healthy: boolean; readonly message: string };
+  health(): StoreHealth;
   close(): Promise<void>;
 }

@@ -1,48 +1,53 @@
-/** Where Redis is and how to get in. Single server; other topologies give a `RedisLink` as well. */
+/** Where a Redis server is and how to get in: one connection to one server, the unit that every topology is made of. */
 import { createClient } from '@redis/client';
 import { AppError } from '../../lib/errors.js';
 import { StoreUnavailableError } from '../errors.js';
 
 export interface RedisCredentials {
-  readonly username?: string;
+  readonly username?: string | undefined;
   readonly password: string;
 }
 
 export interface RedisTls {
   /** PEM texts. Without `ca` the runtime's certificate authorities decide. */
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly servername?: string;
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  /** What the certificate must name instead of the host. */
+  readonly servername?: string | undefined;
 }
 
-export interface RedisEndpoint {
-  /** `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS. Never logged: it may hold a password. */
-  readonly url: string;
-  /** Wins over the URL; asked at every connect, so a changed password file counts from the next connection on. */
-  readonly credentials?: (() => Promise<RedisCredentials>) | undefined;
-  /** Turns TLS on as `rediss://` does. */
-  readonly tls?: RedisTls | undefined;
+/** Asked at every connect, so that changed files count from the next connection on; `undefined` = none. */
+export interface RedisAccess {
+  readonly credentials?: (() => Promise<RedisCredentials | undefined>) | undefined;
+  readonly tls?: (() => Promise<RedisTls | undefined>) | undefined;
 }
 
-/** One usable connection (or, for other topologies, one client of many). It is thrown away, never repaired. */
+export interface RedisAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface RedisEndpoint extends RedisAddress {
+  readonly database?: number;
+  readonly access: RedisAccess;
+}
+
+/** One usable connection. It is thrown away, never repaired. */
 export interface RedisLink {
   send(command: readonly string[]): Promise<unknown>;
   /** Ends at once; commands in flight fail. */
   destroy(): void;
 }
 
-export interface ParsedUrl {
-  readonly host: string;
-  readonly port: number;
-  readonly database: number;
-  readonly tls: boolean;
-  readonly username: string | undefined;
-  readonly password: string | undefined;
-}
+export const addressText = ({ host, port }: RedisAddress): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
-/** @throws AppError without the text of the URL, which may hold a password. */
-export function parseRedisUrl(text: string): ParsedUrl {
+/**
+ * `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS. What `access` gives wins over the URL.
+ * @throws AppError without the text of the URL, which may hold a password.
+ */
+export function parseRedisUrl(text: string, access: RedisAccess = {}): RedisEndpoint {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const database = /^\/?(\d{0,5})$/.exec(url?.pathname ?? '-');
   if (url === undefined || !/^rediss?:$/.test(url.protocol) || url.hostname === '' || database === null) {
@@ -51,13 +56,22 @@ export function parseRedisUrl(text: string): ParsedUrl {
       'the Redis URL is not of the form redis://[user:password@]host[:port][/database]',
     );
   }
+  const inUrl =
+    url.password === ''
+      ? undefined
+      : {
+          password: decodeURIComponent(url.password),
+          username: url.username === '' ? undefined : decodeURIComponent(url.username),
+        };
+  const tlsInUrl = url.protocol === 'rediss:' ? {} : undefined;
   return {
     host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
     port: url.port === '' ? 6379 : Number(url.port),
     database: Number(database[1]),
-    tls: url.protocol === 'rediss:',
-    username: url.username === '' ? undefined : decodeURIComponent(url.username),
-    password: url.password === '' ? undefined : decodeURIComponent(url.password),
+    access: {
+      credentials: async () => (await access.credentials?.()) ?? inUrl,
+      tls: async () => (await access.tls?.()) ?? tlsInUrl,
+    },
   };
 }
 
@@ -66,20 +80,18 @@ export function parseRedisUrl(text: string): ParsedUrl {
  * at most once, and not after `destroy`. The client's own reconnection and timeouts stay off: its command
  * timeout ends when the command is written, and its handshake has none.
  */
-export async function openSingle(
-  endpoint: RedisEndpoint,
+export async function openLink(
+  { host, port, database = 0, access }: RedisEndpoint,
   timeoutMs: number,
   onLost: (error: Error) => void,
 ): Promise<RedisLink> {
-  const url = parseRedisUrl(endpoint.url);
-  const { username, password } = endpoint.credentials
-    ? await withDeadline(endpoint.credentials(), timeoutMs, 'reading the credentials of Redis')
-    : url;
-  const common = { host: url.host, port: url.port, connectTimeout: timeoutMs, reconnectStrategy: false as const };
+  const reading = Promise.all([access.credentials?.(), access.tls?.()]);
+  const [credentials, tls] = await withDeadline(reading, timeoutMs, 'reading the credentials of Redis');
+  const common = { host, port, connectTimeout: timeoutMs, reconnectStrategy: false as const };
   const client = createClient({
-    socket: url.tls || endpoint.tls ? { ...common, tls: true, servername: url.host, ...endpoint.tls } : common,
-    ...(password === undefined ? {} : { username: username ?? 'default', password }),
-    database: url.database,
+    socket: tls ? { ...common, tls: true, servername: host, ...withoutUndefined(tls) } : common,
+    ...(credentials ? { username: credentials.username ?? 'default', password: credentials.password } : {}),
+    database,
     name: 'countersign',
     disableOfflineQueue: true,
     disableClientInfo: true,
@@ -99,7 +111,7 @@ export async function openSingle(
   };
   const connecting = client.connect();
   try {
-    await withDeadline(connecting, timeoutMs, 'connecting to Redis');
+    await withDeadline(connecting, timeoutMs, `connecting to Redis at ${addressText({ host, port })}`);
     state = 'open';
   } catch (error) {
     destroy();
@@ -120,3 +132,6 @@ export async function withDeadline<T>(promise: Promise<T>, timeoutMs: number, wh
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
+
+const withoutUndefined = (tls: RedisTls): { [Name in keyof RedisTls]?: string } =>
+  Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined));

@@ -28,15 +28,17 @@ const STALE = 4;
 export function encodeCall(admission: Admission, serverMs: number, windowAt: WindowAt): ScriptCall {
   const { replay, rates, quotas } = admission;
   const keyOf = (subject: string | undefined, suffix: string): string =>
-    `countersign:{${hex(subject ?? admission.subject)}}:${suffix}`;
+    `countersign:{${tagOf(subject ?? admission.subject)}}:${suffix}`;
   const terms = rates.map(rateTerms);
   const windows = quotas.map(({ period, timeZone }) =>
     period === 'Total' ? undefined : windowAt(period, timeZone, serverMs),
   );
   const keys = [
-    ...(replay ? [keyOf(undefined, `n:${hex(replay.marker)}`)] : []),
-    ...rates.map(({ subject, counter }) => keyOf(subject, `r:${hex(counter)}`)),
-    ...quotas.map(({ subject, counter }, i) => keyOf(subject, `q:${hex(counter)}:${windows[i]?.windowId ?? 'Total'}`)),
+    ...(replay ? [keyOf(undefined, `n:${hashed(replay.marker)}`)] : []),
+    ...rates.map(({ subject, counter }) => keyOf(subject, `r:${hashed(counter)}`)),
+    ...quotas.map(({ subject, counter }, i) =>
+      keyOf(subject, `q:${hashed(counter)}:${windows[i]?.windowId ?? 'Total'}`),
+    ),
   ];
   const args = [
     ...[rates.length, quotas.length, replay ? Math.max(1, Math.ceil(replay.ttlMs)) : 0, admission.token],
@@ -107,6 +109,9 @@ const flag = (on: boolean | undefined): 0 | 1 => (on === true ? 1 : 0);
 const quotaLimit = (limit: number): number => (Number.isFinite(limit) ? Math.max(0, Math.floor(limit)) : 0);
 
 /** Names arrive as hashes already; whatever else arrives becomes one, so no user text reaches Redis. */
-function hex(text: string): string {
+function hashed(text: string): string {
   return /^[0-9a-f]{16,64}$/.test(text) ? text : hexHash(text, 32);
 }
+
+/** The `{tag}` of a subject's keys, which decides the slot in a cluster. */
+export const tagOf = hashed;

@@ -1,75 +1,135 @@
 /** The counter store on Redis: one EVALSHA per decision, the server's clock, no retry of what may have been counted. */
 import { type Clock, systemClock } from '../../lib/clock.js';
-import { errorMessage } from '../../lib/errors.js';
+import { AppError, errorMessage } from '../../lib/errors.js';
 import { windowAt as calendarWindowAt, type WindowAt } from '../calendar.js';
-import { StoreUnavailableError } from '../errors.js';
-import type { Admission, AdmissionResult, CounterStore } from '../store.js';
-import { createConnection, type Health } from './connection.js';
-import { openSingle, parseRedisUrl, type RedisEndpoint, type RedisLink } from './endpoint.js';
-import { decodeReply, encodeCall } from './exchange.js';
+import { RedirectedError, StoreUnavailableError } from '../errors.js';
+import type { Admission, AdmissionResult, CounterStore, StoreHealth, StoreMode } from '../store.js';
+import { createCluster } from './cluster.js';
+import { createConnection } from './connection.js';
+import { openLink, parseRedisUrl, type RedisAccess, type RedisAddress, type RedisLink } from './endpoint.js';
+import { decodeReply, encodeCall, tagOf } from './exchange.js';
+import { inspectServer } from './fitness.js';
 import { ADMIT_SCRIPT, ADMIT_SCRIPT_SHA1 } from './script.js';
+import { createSentinelOpener, type SentinelPlace } from './sentinel.js';
 
-export interface RedisStoreOptions extends RedisEndpoint {
-  /** Default 50. The longest a decision waits for Redis, all its round trips together. */
-  readonly commandTimeoutMs?: number;
-  /** Default 100. TCP, TLS and handshake together. */
-  readonly connectTimeoutMs?: number;
-  /** Only the distance between this clock and the server's is used. */
-  readonly clock?: Clock;
-  readonly windowAt?: WindowAt;
-  readonly onHealthChange?: (health: Health) => void;
+export type RedisPlace =
+  /** One server. Never logged: the URL may hold a password. */
+  { readonly url: string } | SentinelPlace | { readonly clusterNodes: readonly RedisAddress[] };
+
+export type RedisStoreOptions = RedisPlace &
+  RedisAccess & {
+    /** How to get into the Sentinels; default: without credentials, with the same TLS. */
+    readonly sentinelAccess?: RedisAccess;
+    /** Default 50. The longest a decision waits for Redis, all its round trips together. */
+    readonly commandTimeoutMs?: number;
+    /** Default 100. TCP, TLS and handshake together. */
+    readonly connectTimeoutMs?: number;
+    /** Only the distance between this clock and the server's is used. */
+    readonly clock?: Clock;
+    readonly windowAt?: WindowAt;
+    /** Also told when flaws were found or mended. */
+    readonly onHealthChange?: (health: StoreHealth) => void;
+  };
+
+export interface RedisStore extends CounterStore {
+  /** Credentials or certificates have changed: connects anew with them before it leaves the old connection. */
+  renew(): Promise<void>;
+}
+
+/** What the topologies have in common. */
+interface Route {
+  readonly mode: StoreMode;
+  run<T>(tag: string, use: (link: RedisLink) => Promise<T>): Promise<T>;
+  health(): StoreHealth;
+  renew(): Promise<void>;
+  close(): Promise<void>;
 }
 
 /** After the one retry that a wrong estimate needs, a second for a boundary that passes meanwhile. */
 const MAX_STALE_RETRIES = 2;
 
 /** What a new link must carry out before it is used: the script itself, so permissions, memory and role are proven too. */
-const PROBE: Admission = {
-  subject: '0'.repeat(16),
+const probeOf = (subject: string): Admission => ({
+  subject,
   token: 'probe',
   replay: { marker: '0'.repeat(16), ttlMs: 1000 },
   rates: [],
   quotas: [],
-};
+});
 
 /**
  * Connects in the background; until then and whenever Redis is away, `admit` fails at once.
  * @throws AppError for a URL that cannot be parsed.
  */
-export function createRedisStore(options: RedisStoreOptions): CounterStore {
-  const {
-    commandTimeoutMs = 50,
-    connectTimeoutMs = 100,
-    clock = systemClock,
-    windowAt = calendarWindowAt,
-    onHealthChange,
-  } = options;
-  parseRedisUrl(options.url);
-  let serverAheadMs = 0;
+export function createRedisStore(options: RedisStoreOptions): RedisStore {
+  const { clock = systemClock, windowAt = calendarWindowAt } = options;
+  /** Per link, since every server has a clock of its own. */
+  const aheadMs = new WeakMap<RedisLink, number>();
 
   async function decide(link: RedisLink, admission: Admission): Promise<AdmissionResult> {
     for (let attempt = 0; attempt <= MAX_STALE_RETRIES; attempt++) {
-      const call = encodeCall(admission, clock() + serverAheadMs, windowAt);
+      const call = encodeCall(admission, clock() + (aheadMs.get(link) ?? 0), windowAt);
       const reply = decodeReply(await evaluate(link, call.keys, call.args), admission, call);
-      serverAheadMs = reply.serverMs - clock();
+      aheadMs.set(link, reply.serverMs - clock());
       if (!reply.stale) return reply.result;
     }
     throw new StoreUnavailableError('the clock of Redis left every quota window that was asked for');
   }
 
-  const connection = createConnection({
-    open: (onLost) => openSingle(options, connectTimeoutMs, onLost),
-    probe: async (link) => void (await decide(link, PROBE)),
-    commandTimeoutMs,
-    onHealthChange,
-  });
+  const probe = async (link: RedisLink, tag: string): Promise<void> => void (await decide(link, probeOf(tag)));
+  const route = createRoute(options, probe);
 
   return {
-    mode: 'Single',
-    admit: (admission) => connection.run((link) => decide(link, admission)),
-    health: () => connection.health(),
-    close: () => connection.close(),
+    mode: route.mode,
+    async admit(admission) {
+      if (route.mode === 'Cluster') assertOneSlot(admission);
+      return route.run(tagOf(admission.subject), (link) => decide(link, admission));
+    },
+    health: () => route.health(),
+    renew: () => route.renew(),
+    close: () => route.close(),
   };
+}
+
+function createRoute(options: RedisStoreOptions, probe: (link: RedisLink, tag: string) => Promise<void>): Route {
+  const { commandTimeoutMs = 50, connectTimeoutMs = 100, credentials, tls, onHealthChange } = options;
+  const access: RedisAccess = { credentials, tls };
+  const common = {
+    commandTimeoutMs,
+    inspect: inspectServer,
+    onHealthChange: () => onHealthChange?.(route.health()),
+  };
+  const one = (mode: 'Single' | 'Sentinel', open: (onLost: (error: Error) => void) => Promise<RedisLink>): Route => {
+    const connection = createConnection({ ...common, open, probe: (link) => probe(link, '0'.repeat(16)) });
+    return { mode, ...connection, run: (_tag, use) => connection.run(use).catch(refuseRedirection) };
+  };
+  const create = (): Route => {
+    if ('url' in options) {
+      const endpoint = parseRedisUrl(options.url, access);
+      return one('Single', (onLost) => openLink(endpoint, connectTimeoutMs, onLost));
+    }
+    if ('masterName' in options)
+      return one(
+        'Sentinel',
+        createSentinelOpener(options, access, options.sentinelAccess ?? { tls }, connectTimeoutMs),
+      );
+    const cluster = createCluster({ ...common, nodes: options.clusterNodes, access, connectTimeoutMs, probe });
+    return { mode: 'Cluster', ...cluster };
+  };
+  const route = create();
+  return route;
+}
+
+/** Only a server in cluster mode redirects. */
+function refuseRedirection(error: unknown): never {
+  if (!(error instanceof RedirectedError)) throw error;
+  throw new StoreUnavailableError('the server is part of a cluster and must be used as one', { cause: error });
+}
+
+/** Translation refuses such plans; if one came here all the same, no failure policy may let it pass. */
+function assertOneSlot({ subject, rates, quotas }: Admission): void {
+  if ([...rates, ...quotas].some((charge) => charge.subject !== undefined && charge.subject !== subject))
+    throw new AppError('ERR_UNSUPPORTED_BY_STORE', 'a Cluster cannot keep a limit that several keys share');
 }
 
 /** A server that lost its scripts (restart, failover, SCRIPT FLUSH) has run nothing: sending the text is safe. */
@@ -81,6 +141,10 @@ async function evaluate(link: RedisLink, keys: readonly string[], args: readonly
       return link.send(['EVAL', ADMIT_SCRIPT, ...rest]);
     });
   } catch (error) {
-    throw new StoreUnavailableError(`Redis failed: ${errorMessage(error)}`, { cause: error });
+    const message = errorMessage(error);
+    const [, word, address = ''] = /^(MOVED|ASK) \d+ (\S+)$/.exec(message) ?? [];
+    if (word !== undefined) throw new RedirectedError(word === 'ASK' ? 'ask' : 'moved', address, message);
+    if (message.startsWith('TRYAGAIN')) throw new RedirectedError('again', '', message);
+    throw new StoreUnavailableError(`Redis failed: ${message}`, { cause: error });
   }
 }
