@@ -25,6 +25,9 @@ import { countHeader, headerValue, repeatedHeader, trimBlanks } from './wire.js'
 /** An attacker chooses the header: bound the work before looking at it. The longest honest one seen is 1 KiB. */
 const MAX_CREDENTIAL_LENGTH = 8192;
 
+/** Each signed header is looked for in all of them, under each profile. Envoy lets 100 through by itself. */
+const MAX_HEADER_LINES = 512;
+
 /** Stands in for the secret of a key that does not exist, so that its refusal costs the same MACs. */
 const DUMMY_SECRET = 'no key has this secret: it only costs time';
 
@@ -100,6 +103,9 @@ export function readCredential(request: WireRequest, options: VerificationOption
   const refuse = refusalsOf(dialect.name);
   if (authorization.length > MAX_CREDENTIAL_LENGTH) {
     return refuse('malformed_credential', `Authorization is longer than ${MAX_CREDENTIAL_LENGTH} bytes`);
+  }
+  if (request.headers.length > MAX_HEADER_LINES) {
+    return refuse('malformed_credential', `the request has more than ${MAX_HEADER_LINES} header lines`);
   }
   if (joinsSecondCredential(authorization)) {
     return refuse('multiple_credentials', 'Authorization holds a second credential');

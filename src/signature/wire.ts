@@ -46,6 +46,18 @@ export function splitTarget(target: string): { readonly path: string; readonly q
   return { path: path === '' ? '/' : path, query: mark < 0 ? '' : target.slice(mark + 1) };
 }
 
+/** A query is cut, sorted and joined before a key is believed: bound the pieces, not only the bytes. */
+export const MAX_QUERY_PARAMETERS = 1024;
+
+/** True when a target has more parameters than any client sends. */
+export function hasTooManyParameters(target: string): boolean {
+  let count = 1;
+  for (let at = target.indexOf('&'); at >= 0; at = target.indexOf('&', at + 1)) {
+    if (++count > MAX_QUERY_PARAMETERS) return true;
+  }
+  return false;
+}
+
 /** One `&`-separated piece of a query, undecoded. `value` is `undefined` where the piece has no `=`. */
 export interface QueryPiece {
   readonly name: string;

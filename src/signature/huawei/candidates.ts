@@ -95,8 +95,8 @@ export function* candidatesOf(
   // Orders can differ only where a parameter has a byte that is not unreserved ASCII: then its encoded form has a `%`.
   if (parts.query.includes('%')) {
     const parameters = readParameters(query, true);
-    const texts = [...parameters].flat(2);
-    const utf16 = texts.some(hasNonAscii) ? canonicalParameters(parameters, 'utf16') : parts.query;
+    const nonAscii = parameters.some(({ name, value }) => hasNonAscii(name) || hasNonAscii(value));
+    const utf16 = nonAscii ? canonicalParameters(parameters, 'utf16') : parts.query;
     if (utf16 !== parts.query) yield candidate('order-utf16', { query: utf16 });
     const encoded = canonicalParameters(parameters, 'encoded');
     if (encoded !== parts.query) yield candidate('order-encoded', { query: encoded });

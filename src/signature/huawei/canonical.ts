@@ -14,8 +14,13 @@ import {
 /** How parameters are compared: bytes of the decoded form (Go, Python), its UTF-16 units (Node), the encoded form (Java). */
 export type ParameterOrder = 'bytes' | 'utf16' | 'encoded';
 
-/** Decoded values by decoded name, both in wire order. */
-export type Parameters = ReadonlyMap<string, readonly string[]>;
+/** One parameter, decoded, and encoded again as it is signed. */
+export interface Parameter {
+  readonly name: string;
+  readonly value: string;
+  readonly encodedName: string;
+  readonly encodedValue: string;
+}
 
 /**
  * `decoded`: decoded once as a whole, then encoded by segment, so that `%2F` and `/` are alike.
@@ -27,40 +32,35 @@ export function canonicalPath(path: string, reading: 'decoded' | 'raw'): string 
 }
 
 /** Parameters of a wire query. `plusAsSpace` is the form rule; a malformed escape stays as it is. */
-export function readParameters(query: string, plusAsSpace: boolean): Parameters {
-  const parameters = new Map<string, string[]>();
-  for (const piece of queryPieces(query)) {
+export function readParameters(query: string, plusAsSpace: boolean): Parameter[] {
+  return queryPieces(query).map((piece) => {
     const name = percentDecode(piece.name, plusAsSpace);
     const value = percentDecode(piece.value ?? '', plusAsSpace);
-    const values = parameters.get(name);
-    if (values) values.push(value);
-    else parameters.set(name, [value]);
-  }
-  return parameters;
+    return { name, value, encodedName: percentEncode(name), encodedValue: percentEncode(value) };
+  });
 }
 
-const SORT_KEY = { utf16: utf8Text, encoded: percentEncode } as const;
-
-function sorted(texts: readonly string[], order: ParameterOrder): readonly string[] {
-  if (texts.length < 2) return texts;
-  if (order === 'bytes') return texts.toSorted(); // one character per byte: code unit order is byte order
-  const keyOf = SORT_KEY[order];
-  const keyed = texts.map((text) => ({ text, key: keyOf(text) }));
-  return keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)).map(({ text }) => text);
+interface Keyed {
+  readonly parameter: Parameter;
+  readonly name: string;
+  readonly value: string;
 }
+
+/** What a client compares: its strings hold one character per byte (then code unit order is byte order), UTF-16, or escapes. */
+const KEYED: { readonly [Order in ParameterOrder]: (parameter: Parameter) => Keyed } = {
+  bytes: (parameter) => ({ parameter, name: parameter.name, value: parameter.value }),
+  utf16: (parameter) => ({ parameter, name: utf8Text(parameter.name), value: utf8Text(parameter.value) }),
+  encoded: (parameter) => ({ parameter, name: parameter.encodedName, value: parameter.encodedValue }),
+};
+
+const byNameThenValue = (a: Keyed, b: Keyed): number =>
+  a.name < b.name ? -1 : a.name > b.name ? 1 : a.value < b.value ? -1 : a.value > b.value ? 1 : 0;
+
+const textOf = ({ parameter }: Keyed): string => `${parameter.encodedName}=${parameter.encodedValue}`;
 
 /** `name=value` joined by `&`: always an equals sign, every repeated value kept. */
-export function canonicalParameters(parameters: Parameters, order: ParameterOrder): string {
-  let result = '';
-  for (const name of sorted([...parameters.keys()], order)) {
-    const start = `${result === '' ? '' : '&'}${percentEncode(name)}=`;
-    const values = sorted(parameters.get(name)!, order);
-    for (let i = 0; i < values.length; i++) {
-      result += (i === 0 ? start : `&${percentEncode(name)}=`) + percentEncode(values[i]!);
-    }
-  }
-  return result;
-}
+export const canonicalParameters = (parameters: readonly Parameter[], order: ParameterOrder): string =>
+  parameters.map(KEYED[order]).sort(byNameThenValue).map(textOf).join('&');
 
 /** The query all verifiers agree on; also what we send to a backend. */
 export const canonicalQuery = (query: string): string =>

@@ -130,10 +130,7 @@ const asSent = (text: string): string => text;
 
 /** Decoded with `+` as space, runs of `/` collapsed, encoded again. */
 function decodedPath(raw: string): string {
-  const parts = percentDecode(raw, true)
-    .split('/')
-    .filter((part, i, all) => part !== '' || i === 0 || i === all.length - 1);
-  const path = parts.join('/');
+  const path = percentDecode(raw, true).replace(/\/{2,}/g, '/');
   return percentEncodePath(path.startsWith('/') ? path : `/${path}`);
 }
 

@@ -15,6 +15,7 @@ import { vendorReplyOf } from '../tencent/reply.js';
 import { lineOf, nameOf, signableHeaders } from '../tencent/signing.js';
 import {
   formatImfDate,
+  hasTooManyParameters,
   headerValue,
   percentDecode,
   percentEncode,
@@ -41,15 +42,16 @@ function isForm(contentType: string): boolean {
 
 const byName = ([a]: readonly [string, string], [b]: readonly [string, string]): number => (a < b ? -1 : 1);
 
-/** Query and form are split, sorted and joined before a key is believed: bound the pieces, not only the bytes. */
-const MAX_PARAMETERS = 4096;
+/** A form is cut, sorted and joined like the query. */
+const MAX_FORM_PARAMETERS = 2048;
 
-const AMPERSAND = 0x26;
 const NO_BYTES = new Uint8Array();
 
-function countPieces(bytes: Uint8Array): number {
+const AMPERSAND = 0x26;
+
+function countPieces(form: Uint8Array): number {
   let count = 1;
-  for (let at = bytes.indexOf(AMPERSAND); at >= 0; at = bytes.indexOf(AMPERSAND, at + 1)) count++;
+  for (let at = form.indexOf(AMPERSAND); at >= 0; at = form.indexOf(AMPERSAND, at + 1)) count++;
   return count;
 }
 
@@ -180,8 +182,8 @@ export const tencentApplication: Dialect & { readonly name: 'TencentApplication'
       return refuse('malformed_credential', 'headers is not sorted');
     }
     const form = isForm(received(request, 'content-type')) ? (request.body ?? NO_BYTES) : NO_BYTES;
-    if (countPieces(Buffer.from(request.target, 'latin1')) + countPieces(form) > MAX_PARAMETERS) {
-      return refuse('malformed_credential', `query and form have more than ${MAX_PARAMETERS} parameters together`);
+    if (hasTooManyParameters(request.target) || countPieces(form) > MAX_FORM_PARAMETERS) {
+      return refuse('malformed_credential', 'query or form has too many parameters');
     }
     return parsed;
   },
