@@ -39,6 +39,7 @@ const suites = [
   { name: 'feature', about: 'the whole product on real Envoy and real Redis', needs: python },
   { name: 'clients', about: 'unmodified vendor SDKs through the running gateway', needs: python },
   { name: 'backends', about: 'countersign/backend and the example backends, behind the running gateway' },
+  { name: 'clients-more', about: 'vendor clients in Go, Java and PHP through the running gateway, each where its language is installed', all: true, needs: python },
   { name: 'kubernetes', about: 'the CRDs on a real kube-apiserver', all: true, needs: kubernetes },
 ].filter((s) => existsSync(join('test', s.name)));
 

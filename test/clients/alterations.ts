@@ -8,6 +8,9 @@ export interface Alteration {
   readonly request: WireRequest;
 }
 
+/** Headers worth a change even where a client does not sign them. */
+const ALWAYS = ['host', 'content-type', 'x-jdcloud-date', 'x-jdcloud-nonce', 'x-sdk-date'];
+
 export function alterationsOf(request: WireRequest): Alteration[] {
   const { method, target, body } = request;
   const [path = '', query] = target.split(/\?(.*)/s);
@@ -54,7 +57,7 @@ export function alterationsOf(request: WireRequest): Alteration[] {
     list.push({ part: 'body', what: 'one bit', request: withBody(request, flipped) });
     list.push({ part: 'body', what: 'no body', request: withBody(request, Buffer.alloc(0)) });
   }
-  for (const name of new Set([...signedNames(authorization), 'host', 'content-type'])) {
+  for (const name of new Set([...signedNames(authorization), ...ALWAYS])) {
     const value = headerOf(request, name);
     if (value !== undefined)
       list.push({ part: name, what: 'another value', request: withHeader(request, name, otherValue(name, value)) });

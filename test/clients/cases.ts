@@ -76,6 +76,7 @@ const BURST_SENDERS = 4;
 
 /** Fifty requests, each of ten kinds five times: within one second equal ones are signed alike. */
 export const BURST = {
+  name: '50 in 1 s',
   senders: BURST_SENDERS,
   cases: Array.from({ length: BURST_REQUESTS }, (_, i): ClientCase => ({
     name: `burst ${i}`,

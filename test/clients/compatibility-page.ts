@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CASES, type ClientCase } from './cases.js';
+import { BURST, CASES, type ClientCase } from './cases.js';
 import type { VendorClient } from './client.js';
 
 const FILE = join(import.meta.dirname, '../../docs/clients/README.md');
@@ -22,7 +22,7 @@ interface Row {
 }
 
 const CASE_COLUMNS = CASES.map(({ name }) => name);
-const COLUMNS = ['Client', 'Dialect', ...CASE_COLUMNS, '50 in 1 s', 'Left unsigned by the client'];
+const COLUMNS = ['Client', 'Dialect', ...CASE_COLUMNS, BURST.name, 'Left unsigned by the client'];
 
 const HEAD = `# Vendor clients
 
@@ -37,7 +37,7 @@ How to point a client at Countersign: [Huawei Cloud](huawei.md), [JD Cloud](jdcl
   signature, list of signed headers): 401 each time, but for the parts in the last column.
 - **not expressible**: the client has no way to send such a request.
 - **refused by design**: what the client signs does not hold what it sends, so nobody could verify it: 401.
-- **50 in 1 s**: four concurrent senders, each request five times. Requests of one second that are signed alike all pass.
+- **${BURST.name}**: four concurrent senders, each request five times. Requests of one second that are signed alike all pass.
 - **Left unsigned by the client**: a change of it is not noticed, since the client's scheme leaves it out.
   \`requiredSignedHeaders\` and \`body: Signed\` refuse requests that do.
 `;
@@ -57,8 +57,8 @@ export function pageRow({
     cells: [
       client.name,
       client.dialect,
-      ...CASE_COLUMNS.map((name) => outcomes.get(name)?.outcome ?? 'not measured'),
-      'ok',
+      ...CASE_COLUMNS.map((name) => outcomes.get(name)?.outcome ?? ''),
+      outcomes.get(BURST.name)?.outcome ?? '',
       unsignedText(client, uncoveredIn) || '–',
     ],
     note: noteOf(cases, outcomes),

@@ -103,41 +103,44 @@ function describeClient(client: VendorClient, program: Program, running: () => C
       outcomes.set(asked.name, { outcome: 'ok' });
     });
 
-    test.each(cases)('$name, changed on the way', async (asked) => {
-      const recorded = recorder.requests.find(isCase(asked.name));
-      if (!recorded) {
-        expect(results.cases.get(asked.name)?.notExpressible).toBeDefined();
-        return;
-      }
-      const { gateway, backend } = running();
-      const uncovered = uncoveredIn(asked.name);
-      const alterations = alterationsOf(recorded);
-      // The list below says that no signed header was overlooked.
-      expect(alterations.map(({ part }) => part)).toEqual(
-        expect.arrayContaining(signedNames(headerOf(recorded, 'authorization') ?? '')),
-      );
-      backend.clear();
-      const refusals: string[] = [];
-      for (const { part, what, request } of alterations.filter((each) => !uncovered.includes(each.part))) {
-        const { status, requestId } = await sendWire(gateway.httpPort, request);
-        expect({ part, what, status }).toEqual({ part, what, status: 401 });
-        refusals.push(requestId);
-      }
-      expect(backend.requests).toEqual([]);
-      // Refused for what they are, not because one before used up their nonce.
-      for (const { reason } of await Promise.all(refusals.map((id) => gateway.accessLogOf(id))))
-        expect(reason).toMatch(FORGERY);
-      // The same request untouched: what was refused above was refused for the change alone.
-      const untouched = await sendWire(gateway.httpPort, recorded);
-      expect(untouched.status).toBe(client.refused?.[asked.name] === undefined ? 200 : 401);
-      if (client.refused?.[asked.name] !== undefined) return;
-      for (const { part, what, request } of alterations.filter((each) => uncovered.includes(each.part)))
-        expect({ part, what, status: (await sendWire(gateway.httpPort, request)).status }).toEqual({
-          part,
-          what,
-          status: 200,
-        });
-    });
+    // What is refused as it stands shows nothing when it is refused with a change.
+    test.each(cases.filter(({ name }) => client.refused?.[name] === undefined))(
+      '$name, changed on the way',
+      async (asked) => {
+        const recorded = recorder.requests.find(isCase(asked.name));
+        if (!recorded) {
+          expect(results.cases.get(asked.name)?.notExpressible).toBeDefined();
+          return;
+        }
+        const { gateway, backend } = running();
+        const uncovered = uncoveredIn(asked.name);
+        const alterations = alterationsOf(recorded);
+        // The list below says that no signed header was overlooked.
+        expect(alterations.map(({ part }) => part)).toEqual(
+          expect.arrayContaining(signedNames(headerOf(recorded, 'authorization') ?? '')),
+        );
+        backend.clear();
+        const refusals: string[] = [];
+        for (const { part, what, request } of alterations.filter((each) => !uncovered.includes(each.part))) {
+          const { status, requestId } = await sendWire(gateway.httpPort, request);
+          expect({ part, what, status }).toEqual({ part, what, status: 401 });
+          refusals.push(requestId);
+        }
+        expect(backend.requests).toEqual([]);
+        // Refused for what they are, not because one before used up their nonce.
+        for (const { reason } of await Promise.all(refusals.map((id) => gateway.accessLogOf(id))))
+          expect(reason).toMatch(FORGERY);
+        // The same request untouched: what was refused above was refused for the change alone.
+        const untouched = await sendWire(gateway.httpPort, recorded);
+        expect(untouched.status).toBe(200);
+        for (const { part, what, request } of alterations.filter((each) => uncovered.includes(each.part)))
+          expect({ part, what, status: (await sendWire(gateway.httpPort, request)).status }).toEqual({
+            part,
+            what,
+            status: 200,
+          });
+      },
+    );
 
     test(
       '50 requests in one second from four senders, equal ones among them',
@@ -146,15 +149,17 @@ function describeClient(client: VendorClient, program: Program, running: () => C
         try {
           for (let attempt = 1; ; attempt++) {
             const before = tap.heads().length;
-            const result = (await run(tap.port, { cases: [], burst })).burst;
+            // The first request loads what the language loads late; it does not count.
+            const result = (await run(tap.port, { cases: burst.cases.slice(0, 1), burst })).burst;
             expect(result?.statuses).toEqual(burst.cases.map(() => 200));
-            const heads = tap.heads().slice(before);
+            const heads = tap.heads().slice(before + 1);
             expect(heads).toHaveLength(burst.cases.length);
             expect(mostAlike(heads)).toBeGreaterThanOrEqual(2);
             if (result!.elapsedMs <= BURST_MS) break;
             if (attempt === BURST_ATTEMPTS)
               throw new Error(`sending took ${result!.elapsedMs} ms in the last of ${attempt} attempts`);
           }
+          outcomes.set(BURST.name, { outcome: 'ok' });
         } finally {
           await tap.close();
         }
@@ -163,6 +168,7 @@ function describeClient(client: VendorClient, program: Program, running: () => C
     );
 
     test('has its row in docs/clients/README.md', () => {
+      expect([...outcomes.keys()]).toEqual([...cases.map(({ name }) => name), BURST.name]); // else one failed above
       const row = pageRow({ client, outcomes, cases, uncoveredIn });
       expect(row.present()).toEqual(row.measured);
     });

@@ -1,0 +1,98 @@
+/** Vendor packages in a cache folder of the user, installed once by the registries' own tools. */
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { readSurroundings } from '../../src/config/surroundings.js';
+import { errorMessage } from '../../src/lib/errors.js';
+import type { Missing } from './client.js';
+
+const run = promisify(execFile);
+const INSTALL_MS = 10 * 60_000;
+
+export const clientCache = (): string => join(readSurroundings().cacheFolder, 'clients');
+
+const tell = (line: string): boolean => process.stderr.write(`${line}\n`);
+
+/** The last line that a failed command printed. */
+const lastLine = (error: unknown): string => {
+  const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
+  return (stderr || errorMessage(error)).split('
+').at(-1) ?? '';
+};
+
+/** Why a language cannot be used here. */
+export async function missingCommand(command: string, ...args: readonly string[]): Promise<string | undefined> {
+  return run(command, args, { timeout: 60_000 }).then(
+    () => undefined,
+    () => `${command} is not on PATH`,
+  );
+}
+
+/** `pip install --target`: the folder to put on PYTHONPATH. */
+export async function pythonPackage(name: string, version: string): Promise<{ readonly folder: string } | Missing> {
+  const folder = join(clientCache(), `${name}-${version}`);
+  return install(folder, `PyPI ${name} ${version}`, (partial) =>
+    run(
+      'python3',
+      [
+        '-m',
+        'pip',
+        'install',
+        '--quiet',
+        '--no-input',
+        '--disable-pip-version-check',
+        '--target',
+        partial,
+        `${name}==${version}`,
+      ],
+      {
+        timeout: INSTALL_MS,
+      },
+    ),
+  );
+}
+
+/** `go build` of a package of a module, with what its go.sum pins. Built anew each time: Go's own cache makes that quick. */
+export async function goProgram(module: string, name: string): Promise<{ readonly path: string } | Missing> {
+  const missing = await missingCommand('go', 'version');
+  if (missing) return { missing };
+  const path = join(clientCache(), `go-${name}`);
+  const partial = `${path}.${process.pid}.partial`;
+  tell(`building the Go client ${name} …`);
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await run('go', ['build', '-mod=readonly', '-buildvcs=false', '-o', partial, `./${name}`], {
+      cwd: module,
+      timeout: INSTALL_MS,
+    });
+    await rename(partial, path);
+    return { path };
+  } catch (error) {
+    return { missing: `cannot build the Go client ${name}: ${lastLine(error)}` };
+  }
+}
+
+async function install(
+  folder: string,
+  title: string,
+  fill: (partial: string) => Promise<unknown>,
+): Promise<{ readonly folder: string } | Missing> {
+  if (existsSync(folder)) return { folder };
+  const partial = `${folder}.${process.pid}.partial`;
+  tell(`installing ${title} into ${folder} …`);
+  try {
+    await mkdir(dirname(folder), { recursive: true });
+    await fill(partial);
+    // Of two processes that install at once the second finds the folder of the first.
+    await rename(partial, folder).catch((error: unknown) => {
+      if (!existsSync(folder)) throw error;
+    });
+    return { folder };
+  } catch (error) {
+    return { missing: `cannot install ${title}: ${lastLine(error)}` };
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+}
