@@ -18,8 +18,7 @@ const tell = (line: string): boolean => process.stderr.write(`${line}\n`);
 /** The last line that a failed command printed. */
 const lastLine = (error: unknown): string => {
   const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
-  return (stderr || errorMessage(error)).split('
-').at(-1) ?? '';
+  return (stderr || errorMessage(error)).split('\n').at(-1) ?? '';
 };
 
 /** Why a language cannot be used here. */
