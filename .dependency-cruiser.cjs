@@ -11,11 +11,12 @@ const ours = {
   translate: ['api', 'resources', 'model', 'signature', 'lib'],
   provider: ['api', 'resources', 'telemetry', 'lib'],
   xds: ['model', 'gen', 'telemetry', 'lib'],
+  policy: ['model', 'signature', 'xds', 'lib'],
   authz: ['model', 'signature', 'ratelimit', 'telemetry', 'lib', 'gen'],
   telemetry: ['lib'],
   config: ['lib'],
   cli: ['config', 'app', 'api', 'resources', 'translate', 'model', 'signature', 'provider', 'xds', 'telemetry', 'lib'],
-  app: ['api', 'authz', 'config', 'gen', 'lib', 'model', 'provider', 'ratelimit', 'resources', 'signature', 'telemetry', 'translate', 'xds'],
+  app: ['api', 'authz', 'config', 'gen', 'lib', 'model', 'policy', 'provider', 'ratelimit', 'resources', 'signature', 'telemetry', 'translate', 'xds'],
 };
 const library = (name, pattern, allowed, why) => ({
   name: `${name}-only-where-it-belongs`,
@@ -36,6 +37,7 @@ module.exports = {
     { name: 'model-takes-types-only', severity: 'error', from: { path: '^src/model/' }, to: { path: '^src/(signature|ratelimit)/', dependencyTypesNot: ['type-only'] } },
     { name: 'render-is-pure', severity: 'error', from: { path: '^src/xds/render/' }, to: { path: '^src/(telemetry|xds/server)/' } },
     { name: 'xds-server-knows-no-model', severity: 'error', from: { path: '^src/xds/(server/|snapshot)' }, to: { path: '^src/(model|xds/render)/' } },
+    { name: 'policy-knows-no-envoy', severity: 'error', from: { path: '^src/policy/' }, to: { path: '^src/xds/(render|server|names|registry)' } },
     { name: 'phases-know-no-protobuf', severity: 'error', from: { path: '^src/authz/', pathNot: '^src/authz/transport/' }, to: { path: '^src/gen/' } },
     { name: 'file-provider-alone', severity: 'error', from: { path: '^src/provider/file/' }, to: { path: '^src/provider/kubernetes/' } },
     library('grpc', '@grpc/', '^src/(authz/transport|xds/server|app)/', 'gRPC stays at the edges'),

@@ -3,7 +3,7 @@ import tseslint from 'typescript-eslint';
 const noEnvironment = { object: 'process', property: 'env', message: 'Read the environment in src/config only.' };
 const noExit = { object: 'process', property: 'exit', message: 'End the process in src/cli only.' };
 
-const noReveal = { selector: "CallExpression[callee.property.name='reveal']", message: 'Secrets are revealed in signature, authz and app only.' };
+const noReveal = { selector: "CallExpression[callee.property.name='reveal']", message: 'Secrets are revealed in signature, authz, policy and app only.' };
 const noAmbient = [
   { selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']", message: 'Take a clock.' },
   { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Take a clock.' },
@@ -39,7 +39,7 @@ export default tseslint.config(
     rules: { 'no-restricted-syntax': ['error', noReveal, ...noAmbient], 'no-console': 'error' },
   },
   {
-    files: ['src/signature/**'],
+    files: ['src/{signature,policy}/**'],
     rules: { 'no-restricted-syntax': ['error', ...noAmbient], 'no-console': 'error' },
   },
   { files: ['test/**'], rules: { '@typescript-eslint/no-unsafe-assignment': 'off', '@typescript-eslint/no-unsafe-member-access': 'off' } },
