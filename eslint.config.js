@@ -31,6 +31,8 @@ export default tseslint.config(
   { files: ['src/cli/**'], rules: { 'no-restricted-properties': ['error', noEnvironment] } },
   {
     files: ['src/{api,cli,config,provider,ratelimit,telemetry}/**', 'src/xds/server/**'],
+    // The writer of generated keys must put their text into Secrets.
+    ignores: ['src/provider/kubernetes/generated-secrets.ts'],
     rules: { 'no-restricted-syntax': ['error', noReveal] },
   },
   {

@@ -1,0 +1,250 @@
+/**
+ * Writes status by server-side apply on `/status`, and only when it differs from what is stored, so that a quiet
+ * cluster sees no writes. The stored status is the memory: transition times come from it, also after a restart.
+ */
+import type { Condition, ConditionState } from '../../api/conditions.js';
+import type { ObjectReference } from '../../api/problem.js';
+import { API_VERSION, type Kind, KINDS } from '../../api/types.js';
+import type { Clock } from '../../lib/clock.js';
+import type { InputProblem } from '../provider.js';
+import { hasStatus, type KubeApi, type RawObject } from './kube-api.js';
+import { OUR_TYPES } from './resource-types.js';
+import type { LiveObject } from './stored-objects.js';
+import { createWriteQueue } from './write-queue.js';
+
+/** The status that an object shall have, without times. */
+export interface DesiredStatus {
+  readonly object: ObjectReference;
+  /** `metadata.generation` that was looked at. */
+  readonly generation: number | undefined;
+  readonly conditions: readonly ConditionState[];
+  /** The other fields of its CRD; `targets` with conditions of their own get times too. */
+  readonly fields: object;
+}
+
+/** A status that was stored, with the one before. */
+export interface StatusChange {
+  readonly object: ObjectReference;
+  readonly uid: string;
+  readonly before: readonly Condition[];
+  readonly after: readonly Condition[];
+}
+
+export interface StatusWriterOptions {
+  readonly api: KubeApi;
+  readonly live: (object: ObjectReference) => LiveObject | undefined;
+  /** Asked before each write. */
+  readonly leader: { readonly isLeader: boolean; readonly signal: AbortSignal | undefined };
+  readonly clock: Clock;
+  readonly onWritten?: (change: StatusChange) => void;
+  readonly onError: (object: ObjectReference, error: unknown) => void;
+  readonly fieldManager?: string;
+  readonly writesPerSecond?: number;
+}
+
+export interface StatusWriter {
+  /** The statuses of all objects, by any key; writes what differs. Objects that are left out are left alone. */
+  update(desired: Iterable<DesiredStatus>): void;
+  /** The stored object changed: somebody may have written its status. */
+  look(object: ObjectReference): void;
+  /** After gaining leadership: compares everything again. */
+  resync(): void;
+  /** Writes that wait, for metrics and tests. */
+  readonly pending: number;
+  close(): Promise<void>;
+}
+
+export const FIELD_MANAGER = 'countersign';
+/** More changes at once come from a start or a shared object; fewer are an edit that somebody waits for. */
+const URGENT_BATCH = 100;
+
+export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
+  const { api, live, leader, clock, onWritten, onError, fieldManager = FIELD_MANAGER, writesPerSecond } = options;
+  const wanted = new Map<string, DesiredStatus>();
+  /** What the server made of a status that it did not store as we sent it (a field its CRD does not know). */
+  const answers = new Map<string, { readonly sent: RawObject; readonly stored: unknown }>();
+  const queue = createWriteQueue({
+    write,
+    onError: (key, error) => {
+      const object = wanted.get(key)?.object;
+      // Conflicts are daily life: the newer object is on its way to us.
+      if (object && !hasStatus(error, 409)) onError(object, error);
+    },
+    ...(writesPerSecond !== undefined && { perSecond: writesPerSecond }),
+  });
+
+  /** What is to be written now; `undefined` when the stored status says the same already. */
+  function due(key: string, nowMs: number): { readonly status: RawObject; readonly stored: LiveObject } | undefined {
+    const desired = wanted.get(key);
+    const stored = desired && live(desired.object);
+    if (!desired || !stored) return undefined;
+    // A judgement about an older object; the one about this generation is being made.
+    if (stored.generation !== undefined && desired.generation !== undefined && desired.generation < stored.generation)
+      return undefined;
+    const status = withTimes(desired, stored.status ?? {}, new Date(nowMs).toISOString());
+    if (isSame(status, stored.status)) return undefined;
+    const answer = answers.get(key);
+    if (answer && isSame(answer.stored, stored.status) && isSame(answer.sent, status)) return undefined;
+    return { status, stored };
+  }
+
+  async function write(key: string): Promise<void> {
+    if (!leader.isLeader) return;
+    const desired = wanted.get(key);
+    const work = due(key, clock());
+    if (!desired || !work) return;
+    const { object } = desired;
+    const { status, stored } = work;
+    const type = OUR_TYPES[object.kind as Kind];
+    const { namespace, name } = object;
+    const body = {
+      apiVersion: API_VERSION,
+      kind: object.kind,
+      // Of this very object, and as we know it: a leader of the past cannot undo what its successor wrote.
+      metadata: { name, namespace, uid: stored.uid, resourceVersion: stored.resourceVersion },
+      status,
+    };
+    let answer: RawObject;
+    try {
+      answer = await api.patch({ type, namespace, name }, body, {
+        subresource: 'status',
+        patchType: 'Apply',
+        fieldManager,
+        signal: leader.signal,
+      });
+    } catch (error) {
+      // Deleted meanwhile.
+      if (hasStatus(error, 404)) return;
+      throw error;
+    }
+    const result = answer['status'];
+    if (isSame(result, status)) answers.delete(key);
+    else answers.set(key, { sent: status, stored: result });
+    onWritten?.({ object, uid: stored.uid, before: conditionsOf(stored.status), after: conditionsOf(status) });
+  }
+
+  function compare(keys: Iterable<string>): void {
+    if (!leader.isLeader) return;
+    const nowMs = clock();
+    const found = [...keys].filter((key) => due(key, nowMs) !== undefined);
+    for (const key of found) queue.add(key, found.length <= URGENT_BATCH);
+  }
+
+  return {
+    update(all) {
+      const present = new Set<string>();
+      for (const desired of all) {
+        if (!(KINDS as readonly string[]).includes(desired.object.kind)) continue;
+        const key = keyOf(desired.object);
+        present.add(key);
+        wanted.set(key, desired);
+      }
+      for (const key of wanted.keys()) {
+        if (present.has(key)) continue;
+        wanted.delete(key);
+        answers.delete(key);
+      }
+      compare(present);
+    },
+    look(object) {
+      const key = keyOf(object);
+      if (wanted.has(key)) compare([key]);
+    },
+    resync() {
+      queue.clear();
+      compare(wanted.keys());
+    },
+    get pending() {
+      return queue.size;
+    },
+    close: () => queue.close(),
+  };
+}
+
+/**
+ * Statuses of the stored objects that the provider refused: translation never saw them, and an object without an
+ * answer would look as if it worked.
+ */
+export function refusedStatuses(
+  problems: readonly InputProblem[],
+  live: (object: ObjectReference) => LiveObject | undefined,
+): DesiredStatus[] {
+  const byObject = new Map<string, { object: ObjectReference; errors: InputProblem[] }>();
+  for (const problem of problems) {
+    if (problem.severity !== 'error' || !(KINDS as readonly string[]).includes(problem.object.kind)) continue;
+    const key = keyOf(problem.object);
+    const entry = byObject.get(key) ?? { object: problem.object, errors: [] };
+    entry.errors.push(problem);
+    byObject.set(key, entry);
+  }
+  return [...byObject.values()].flatMap(({ object, errors: [first, ...more] }) => {
+    const stored = live(object);
+    if (!first || !stored) return [];
+    const message = `${first.path}: ${first.message}${more.length > 0 ? ` (and ${String(more.length)} more)` : ''}`;
+    const refused = { reason: first.reason, message: message.slice(0, 1024) };
+    return {
+      object,
+      generation: stored.generation,
+      conditions: [
+        { type: 'Accepted', status: 'False', ...refused },
+        { type: 'ResolvedRefs', status: 'Unknown', reason: 'Invalid', message: '' },
+        { type: 'Programmed', status: 'False', reason: 'Invalid', message: '' },
+        { type: 'Ready', status: 'False', ...refused },
+      ],
+      fields: {},
+    };
+  });
+}
+
+const keyOf = ({ kind, namespace, name }: ObjectReference): string => `${kind}/${namespace}/${name}`;
+
+/** The desired status with times: those of the stored conditions that say the same, else now. */
+export function withTimes(desired: DesiredStatus, stored: RawObject, nowText: string): RawObject {
+  const { generation } = desired;
+  const timed = (conditions: readonly ConditionState[], before: unknown): Condition[] =>
+    conditions.map((condition) => {
+      const old = conditionList(before).find(({ type }) => type === condition.type);
+      return {
+        ...condition,
+        ...(generation === undefined ? {} : { observedGeneration: generation }),
+        lastTransitionTime: old?.status === condition.status ? old.lastTransitionTime : nowText,
+      };
+    });
+  const fields = desired.fields as { readonly targets?: readonly Target[] };
+  const storedTargets = (Array.isArray(stored['targets']) ? stored['targets'] : []) as Target[];
+  return {
+    ...fields,
+    ...(fields.targets && {
+      targets: fields.targets.map((target) => ({
+        ...target,
+        conditions: timed(target.conditions, storedTargets.find((old) => isSameTarget(old, target))?.conditions),
+      })),
+    }),
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    conditions: timed(desired.conditions, stored['conditions']),
+  };
+}
+
+interface Target {
+  readonly apiGroup: string;
+  readonly environment: string;
+  readonly conditions: readonly ConditionState[];
+}
+
+const isSameTarget = (a: Target, b: Target): boolean => a.apiGroup === b.apiGroup && a.environment === b.environment;
+
+const conditionList = (value: unknown): readonly Condition[] => (Array.isArray(value) ? (value as Condition[]) : []);
+
+const conditionsOf = (status: RawObject | undefined): readonly Condition[] => conditionList(status?.['conditions']);
+
+/** Deep equality of JSON values. Members that are `undefined` are not there. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) || Array.isArray(b))
+    return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, i) => isSame(item, b[i]));
+  const [left, right] = [a as RawObject, b as RawObject];
+  const names = new Set([...Object.keys(left), ...Object.keys(right)]);
+  for (const name of names) if (!isSame(left[name], right[name])) return false;
+  return true;
+}
