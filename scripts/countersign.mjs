@@ -7,7 +7,12 @@ import { fileURLToPath } from 'node:url';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const node = join(root, 'node_modules/.bin/node');
 const main = join(root, 'dist/cli/main.js');
-const newest = (folder) => Math.max(...readdirSync(folder, { recursive: true, withFileTypes: true }).filter((f) => f.isFile()).map((f) => statSync(join(f.parentPath, f.name)).mtimeMs));
+const newest = (folder) =>
+  Math.max(
+    ...readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((f) => f.isFile())
+      .map((f) => statSync(join(f.parentPath, f.name)).mtimeMs),
+  );
 
 if (!existsSync(node)) {
   console.error('Dependencies are missing. Run: npm ci');
@@ -15,10 +20,17 @@ if (!existsSync(node)) {
 }
 if (!existsSync(main) || newest(join(root, 'dist')) < newest(join(root, 'src'))) {
   console.error('building…');
-  const build = spawnSync(node, [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json')], { stdio: ['ignore', 2, 'inherit'] });
+  const build = spawnSync(
+    node,
+    [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json')],
+    { stdio: ['ignore', 2, 'inherit'] },
+  );
   if (build.status !== 0) process.exit(1);
 }
 // npm changes the working directory to the checkout; the user's own is INIT_CWD.
-const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: 'inherit', cwd: process.env.INIT_CWD ?? process.cwd() });
+const child = spawn(node, [main, ...process.argv.slice(2)], {
+  stdio: 'inherit',
+  cwd: process.env.INIT_CWD ?? process.cwd(),
+});
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)));

@@ -19,6 +19,9 @@ const step = (text, command, args) => {
 if (!existsSync(node)) step('1/3 installing dependencies (npm ci)…', 'npm', ['ci', '--no-audit', '--no-fund']);
 step('2/3 building…', node, [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json')]);
 console.log('3/3 starting Redis, the backend and the gateway (the first time Envoy and Valkey are downloaded)…');
-const child = spawn(node, [join(root, 'scripts/demo/main.mjs'), ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' });
+const child = spawn(node, [join(root, 'scripts/demo/main.mjs'), ...process.argv.slice(2)], {
+  cwd: root,
+  stdio: 'inherit',
+});
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
 child.on('exit', (code) => process.exit(code ?? 1));

@@ -15,15 +15,22 @@ const reasons = [
   '',
   '| reason | status | code | cause | remedy |',
   '|---|---|---|---|---|',
-  ...Object.entries(REASONS).map(([reason, row]) => `| \`${reason}\` | ${row.status} | ${row.code} | ${row.cause.replaceAll('|', '\\|')} | ${row.remedy.replaceAll('|', '\\|')} |`),
+  ...Object.entries(REASONS).map(
+    ([reason, row]) =>
+      `| \`${reason}\` | ${row.status} | ${row.code} | ${row.cause.replaceAll('|', '\\|')} | ${row.remedy.replaceAll('|', '\\|')} |`,
+  ),
   '',
 ].join('\n');
 const wanted = new Map([['docs/reference/reasons.md', reasons]]);
 
-const stale = [...wanted].filter(([path, text]) => !existsSync(join(root, path)) || readFileSync(join(root, path), 'utf8') !== text);
+const stale = [...wanted].filter(
+  ([path, text]) => !existsSync(join(root, path)) || readFileSync(join(root, path), 'utf8') !== text,
+);
 if (process.argv.includes('--check')) {
   if (stale.length > 0) {
-    console.error(`${stale.map(([path]) => path).join(', ')} differ from the code. Run: npm run build && npm run generate`);
+    console.error(
+      `${stale.map(([path]) => path).join(', ')} differ from the code. Run: npm run build && npm run generate`,
+    );
     process.exit(1);
   }
 } else {

@@ -6,11 +6,18 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { CodeGeneratorRequestSchema, CodeGeneratorResponseSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import {
+  CodeGeneratorRequestSchema,
+  CodeGeneratorResponseSchema,
+  FileDescriptorSetSchema,
+} from '@bufbuild/protobuf/wkt';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const out = join(root, 'src/gen');
-const roots = readFileSync(join(root, 'proto/roots.txt'), 'utf8').split('\n').map((l) => l.trim()).filter((l) => l && !l.startsWith('#'));
+const roots = readFileSync(join(root, 'proto/roots.txt'), 'utf8')
+  .split('\n')
+  .map((l) => l.trim())
+  .filter((l) => l && !l.startsWith('#'));
 const set = fromBinary(FileDescriptorSetSchema, readFileSync(join(root, 'proto/envoy-1.40.binpb')));
 const byName = new Map(set.file.map((f) => [f.name, f]));
 
@@ -40,7 +47,9 @@ if (response.error) throw new Error(response.error);
 const files = new Map(response.file.map((f) => [f.name, f.content]));
 const existing = existsSync(out) ? readdirSync(out, { recursive: true }).filter((f) => f.endsWith('_pb.ts')) : [];
 if (process.argv.includes('--check')) {
-  const stale = [...files].filter(([n, c]) => !existsSync(join(out, n)) || readFileSync(join(out, n), 'utf8') !== c).map(([n]) => n);
+  const stale = [...files]
+    .filter(([n, c]) => !existsSync(join(out, n)) || readFileSync(join(out, n), 'utf8') !== c)
+    .map(([n]) => n);
   const extra = existing.filter((f) => !files.has(f));
   if (stale.length + extra.length) {
     console.error(`src/gen differs from proto/: ${[...stale, ...extra].slice(0, 5).join(', ')}. Run: npm run generate`);

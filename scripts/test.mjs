@@ -25,7 +25,9 @@ const python = () => (finds('python3', '--version') ? undefined : 'python3 is no
 const kubernetes = () => {
   const folder = process.env.KUBEBUILDER_ASSETS;
   const has = (name) => (folder ? existsSync(join(folder, name)) : finds('sh', '-c', `command -v ${name}`));
-  return ['kube-apiserver', 'etcd', 'kubectl'].every(has) ? undefined : 'kube-apiserver, etcd and kubectl are neither in KUBEBUILDER_ASSETS nor on PATH';
+  return ['kube-apiserver', 'etcd', 'kubectl'].every(has)
+    ? undefined
+    : 'kube-apiserver, etcd and kubectl are neither in KUBEBUILDER_ASSETS nor on PATH';
 };
 
 /** `needs` answers the reason why the suite cannot run here, or undefined. */
@@ -39,7 +41,12 @@ const suites = [
   { name: 'feature', about: 'the whole product on real Envoy and real Redis', needs: python },
   { name: 'clients', about: 'unmodified vendor SDKs through the running gateway', needs: python },
   { name: 'backends', about: 'countersign/backend and the example backends, behind the running gateway' },
-  { name: 'clients-more', about: 'vendor clients in Go, Java and PHP through the running gateway, each where its language is installed', all: true, needs: python },
+  {
+    name: 'clients-more',
+    about: 'vendor clients in Go, Java and PHP through the running gateway, each where its language is installed',
+    all: true,
+    needs: python,
+  },
   { name: 'kubernetes', about: 'the CRDs on a real kube-apiserver', all: true, needs: kubernetes },
 ].filter((s) => existsSync(join('test', s.name)));
 
@@ -62,7 +69,16 @@ const report = join(root, 'node_modules/.cache/jest-report.json');
 rmSync(report, { force: true });
 const run = spawnSync(
   join(root, 'node_modules/.bin/node'),
-  ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', '--json', `--outputFile=${report}`, '--forceExit', ...jestArgs, ...chosen.map((c) => c.replace('<rootDir>', root))],
+  [
+    '--experimental-vm-modules',
+    '--no-warnings',
+    'node_modules/jest/bin/jest.js',
+    '--json',
+    `--outputFile=${report}`,
+    '--forceExit',
+    ...jestArgs,
+    ...chosen.map((c) => c.replace('<rootDir>', root)),
+  ],
   // A server that a failed test left running must not keep the run from ending.
   { stdio: ['ignore', 'ignore', 'inherit'], timeout: 40 * 60_000 },
 );
@@ -70,9 +86,13 @@ if (!existsSync(report)) {
   console.log('0 passed, 1 failed');
   process.exit(1);
 }
-const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests, testResults } = JSON.parse(
+  readFileSync(report, 'utf8'),
+);
 // A file that fails to load has no failed test of its own: count it, so that the line cannot look green.
-const brokenFiles = testResults.filter((r) => r.status === 'failed' && r.assertionResults.every((a) => a.status !== 'failed')).length;
+const brokenFiles = testResults.filter(
+  (r) => r.status === 'failed' && r.assertionResults.every((a) => a.status !== 'failed'),
+).length;
 const failed = Math.max(numFailedTests + brokenFiles, numFailedTestSuites > 0 ? 1 : 0, run.status === 0 ? 0 : 1);
 console.log(`${numPassedTests} passed, ${failed} failed${numPendingTests ? `, ${numPendingTests} skipped` : ''}`);
 process.exit(failed === 0 ? 0 : 1);

@@ -57,16 +57,39 @@ async function main() {
   const [redisPort, backendPort, adminPort] = [await freePort(), await freePort(), await freePort()];
   const httpPort = await freePort(8080).catch(() => freePort());
 
-  const redis = start(await findRedisServer({ log: (line) => console.log(`    ${line}`) }), ['--port', String(redisPort), '--bind', '127.0.0.1', '--dir', work, '--save', '', '--appendonly', 'no']);
+  const redis = start(await findRedisServer({ log: (line) => console.log(`    ${line}`) }), [
+    '--port',
+    String(redisPort),
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    work,
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+  ]);
   await waitForLine(redis, /[Rr]eady to accept connections/, 'Redis');
-  const backend = start(process.execPath, [join(root, 'examples/backends/node/server.mjs')], { PORT: String(backendPort) });
+  const backend = start(process.execPath, [join(root, 'examples/backends/node/server.mjs')], {
+    PORT: String(backendPort),
+  });
   await waitForLine(backend, /listens/, 'the backend');
 
   const stateDir = join(work, 'state');
   const gateway = start(process.execPath, [
-    join(root, 'dist/cli/main.js'), 'run', 'examples/quickstart',
-    '--http-port', String(httpPort), '--admin-port', String(adminPort), '--state-dir', stateDir,
-    '--redis-url', `redis://127.0.0.1:${redisPort}`, '--service', `shop/orders:8080=127.0.0.1:${backendPort}`,
+    join(root, 'dist/cli/main.js'),
+    'run',
+    'examples/quickstart',
+    '--http-port',
+    String(httpPort),
+    '--admin-port',
+    String(adminPort),
+    '--state-dir',
+    stateDir,
+    '--redis-url',
+    `redis://127.0.0.1:${redisPort}`,
+    '--service',
+    `shop/orders:8080=127.0.0.1:${backendPort}`,
   ]);
   const accessLog = [];
   let errors = '';
@@ -75,13 +98,17 @@ async function main() {
   });
   gateway.stderr.on('data', (chunk) => {
     errors += chunk;
-    for (const line of String(chunk).split('\n')) if (/install|download/i.test(line)) console.log(`    ${line}`);
+    for (const line of String(chunk).split('\n'))
+      if (/"msg":"install/.test(line)) console.log(`    ${JSON.parse(line).msg}`);
   });
   let ended = false;
   gateway.once('exit', () => (ended = true));
   for (;;) {
     if (ended) throw new Error(`countersign run ended:\n${errors}`);
-    const ready = await fetch(`http://127.0.0.1:${adminPort}/readyz`).then((r) => r.ok, () => false);
+    const ready = await fetch(`http://127.0.0.1:${adminPort}/readyz`).then(
+      (r) => r.ok,
+      () => false,
+    );
     if (ready) break;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
@@ -93,15 +120,18 @@ async function main() {
   const plain = (name) => generated.stringData?.[name] ?? Buffer.from(generated.data[name], 'base64').toString();
   const endpoint = `http://127.0.0.1:${httpPort}`;
 
-  console.log(`\n${cell('request', 50)} ${cell('status', 6)} ${cell('reason', 18)} ${cell('limit headers', 24)} what the backend saw`);
-  console.log('-'.repeat(138));
+  console.log(
+    `\n${cell('request', 53)} ${cell('status', 6)} ${cell('reason', 18)} ${cell('limit headers', 24)} what the backend saw`,
+  );
+  console.log('-'.repeat(141));
   let wrong = 0;
   const rows = demoRequests(endpoint, { keyId: plain('keyId'), secret: plain('secret') });
   for (const row of rows) {
     const before = accessLog.length;
     const answer = await row.send();
     const deadline = Date.now() + 5000;
-    while (accessLog.length === before && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (accessLog.length === before && Date.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20));
     const entry = accessLog[before] ?? {};
     const reason = entry.reason ?? '';
     const header = (name) => answer.headers.get?.(name) ?? answer.headers[name];
@@ -109,12 +139,19 @@ async function main() {
     const limits = used ? `${header('x-ratelimit-limit')} a minute, used ${used}` : '';
     const body = typeof answer.body === 'string' ? tryJson(answer.body) : answer.body;
     const saw = body?.gatewaySignature;
-    const backendText = !saw ? '(not reached)' : `${body.method} ${body.path}${saw.valid ? `, signed by ${saw.keyId}` : ''}`;
+    const backendText = !saw
+      ? '(not reached)'
+      : `${body.method} ${body.path}${saw.valid ? `, signed by ${saw.keyId}` : ''}`;
     const good =
-      answer.status === row.status && reason === row.reason && Boolean(saw) === (row.status === 200) &&
-      (!row.backendSigned || saw?.valid === true) && (!row.limits || Boolean(used));
+      answer.status === row.status &&
+      reason === row.reason &&
+      Boolean(saw) === (row.status === 200) &&
+      (!row.backendSigned || saw?.valid === true) &&
+      (!row.limits || Boolean(used));
     if (!good) wrong += 1;
-    console.log(`${good ? ' ' : '!'}${cell(row.title, 49)} ${cell(String(answer.status), 6)} ${cell(reason, 18)} ${cell(limits, 24)} ${backendText}${good ? '' : `   EXPECTED ${row.status} ${row.reason}`}`);
+    console.log(
+      `${good ? ' ' : '!'}${cell(row.title, 52)} ${cell(String(answer.status), 6)} ${cell(reason, 18)} ${cell(limits, 24)} ${backendText}${good ? '' : `   EXPECTED ${row.status} ${row.reason}`}`,
+    );
   }
   console.log(`\n${rows.length - wrong} of ${rows.length} requests had the right outcome.`);
 
