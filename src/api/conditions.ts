@@ -84,6 +84,9 @@ export const REASONS = {
   StoreUnavailable: 'The counter store does not answer.',
   StoreMisconfigured: 'The counter store may lose or evict counters (eviction policy, persistence) or is too old.',
 
+  // Warnings of a plan
+  AdmitsNothing: 'A limit is 0, which refuses every request.',
+
   // Warnings of a group
   SchemesWithoutNonce: 'The message names the dialects that carry no nonce.',
   DateOnlyAllowed: 'Signed Date headers are not checked.',

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Config } from '../config/settings.js';
 import type { Endpoint, TranslateContext } from '../translate/translation.js';
 import { DEFAULT_RENDER_OPTIONS, type RenderOptions } from '../xds/render/options.js';
+import { storeModeOf } from './store-place.js';
 
 export function translateContext(config: Config): Omit<TranslateContext, 'nowMs'> {
   const services = new Map<string, Endpoint[]>();
@@ -14,6 +15,7 @@ export function translateContext(config: Config): Omit<TranslateContext, 'nowMs'
     services,
     allowedBackendHosts: config.backendHosts.includes('*') ? 'Any' : config.backendHosts,
     hostnameClaims: config.hostnames,
+    counterStore: storeModeOf(config),
     advertised:
       config.httpsPort === undefined
         ? { scheme: 'http', port: config.httpPort }

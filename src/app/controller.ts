@@ -8,17 +8,19 @@ import type { Authorizer } from '../authz/authorizer.js';
 import type { Clock } from '../lib/clock.js';
 import { errorMessage } from '../lib/errors.js';
 import { EMPTY_MODEL, type Group, type Model } from '../model/model.js';
+import type { CounterStore } from '../ratelimit/store.js';
 import type { ResourceSet } from '../resources/resource-set.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import { withProgrammed, type ProgrammedOutcome } from '../translate/status.js';
+import { withLimiter, withProgrammed, type ProgrammedOutcome } from '../translate/status.js';
 import { createTranslationMemo, translate } from '../translate/translate.js';
 import type { ObjectStatus, TranslateContext, Translation } from '../translate/translation.js';
 import { clusterName } from '../xds/names.js';
 import type { RenderOptions } from '../xds/render/options.js';
 import { renderSnapshot } from '../xds/render/snapshot.js';
 import { CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE } from '../xds/resource-types.js';
-import type { AdsServer, NodeEvent } from '../xds/server/ads-server.js';
+import type { AdsServer } from '../xds/server/ads-server.js';
+import type { NodeEvent } from '../xds/server/plane.js';
 import { createDebounce } from './debounce.js';
 import type { KeyState } from './key-state.js';
 import { createStatusBoard, type BoardEntry, type ReadyChange } from './status-board.js';
@@ -29,6 +31,8 @@ export interface ControllerOptions {
   readonly keyState: KeyState;
   readonly authorizer: Pick<Authorizer, 'setModel' | 'dropRetired'>;
   readonly ads: Pick<AdsServer, 'snapshot' | 'setSnapshot' | 'acknowledged' | 'nodes'>;
+  /** Where the counters of plans are kept. */
+  readonly limiter: Pick<CounterStore, 'mode' | 'health'>;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly clock: Clock;
@@ -46,6 +50,8 @@ export interface Controller {
   setResources(resources: ResourceSet): void;
   /** Give every event of the ADS server here. */
   onNode(event: NodeEvent): void;
+  /** Call it when the health of `limiter` has changed. */
+  onLimiterChange(): void;
   /** Resolves after the first rebuild, when table and snapshot exist. */
   readonly built: Promise<void>;
   /** An Envoy is connected and has held a whole snapshot since it connected. */
@@ -67,7 +73,7 @@ interface Rejected {
 }
 
 export function createController(options: ControllerOptions): Controller {
-  const { context, renderOptions, keyState, authorizer, ads, metrics, log, clock, onChange } = options;
+  const { context, renderOptions, keyState, authorizer, ads, limiter, metrics, log, clock, onChange } = options;
   const memo = createTranslationMemo();
   const board = createStatusBoard(clock);
   const closing = new AbortController();
@@ -177,8 +183,12 @@ export function createController(options: ControllerOptions): Controller {
 
   function report(): void {
     const groups = new Map(translation.model.groups.map((group) => [group.key, group]));
+    const limits = { mode: limiter.mode, ...limiter.health() };
     const statuses = new Map(
-      [...translation.statuses].map(([key, status]) => [key, withProgrammed(status, outcomeOf(status, groups))]),
+      [...translation.statuses].map(([key, status]) => [
+        key,
+        withProgrammed(withLimiter(status, limits), outcomeOf(status, groups)),
+      ]),
     );
     const ready = board.update(statuses);
     metrics.resources.reset();
@@ -212,6 +222,7 @@ export function createController(options: ControllerOptions): Controller {
         report();
       }
     },
+    onLimiterChange: () => report(),
     get served() {
       return served;
     },

@@ -20,9 +20,6 @@ import { systemClock, type Clock } from '../lib/clock.js';
 import { AppError, errorMessage } from '../lib/errors.js';
 import { createFileProvider } from '../provider/file/file-provider.js';
 import type { Publication } from '../provider/provider.js';
-import { createMemoryStore } from '../ratelimit/memory.js';
-import { createRedisStore } from '../ratelimit/redis/store.js';
-import type { CounterStore } from '../ratelimit/store.js';
 import { createAdminServer } from '../telemetry/admin-server.js';
 import { createHealth } from '../telemetry/health.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -34,6 +31,7 @@ import { parseAccessLogLine, type AccessLogEntry } from './access-log.js';
 import { findEnvoy } from './binaries/envoy.js';
 import { renderOptions, translateContext } from './context.js';
 import { createController, type ControllerChange } from './controller.js';
+import { createCounterStore } from './counter-store.js';
 import { createEnvoyProcess } from './envoy-process.js';
 import { openKeyState } from './key-state.js';
 import { observeChecks } from './observe-checks.js';
@@ -88,7 +86,13 @@ export function createGateway(options: GatewayOptions): Gateway {
   let published: Publication | undefined;
   let problems: readonly PlacedProblem[] = [];
 
-  const store = createStore();
+  const store = createCounterStore({
+    config,
+    clock,
+    metrics,
+    log: log.child({ component: 'limiter' }),
+    onHealthChange: () => controllerRef?.onLimiterChange(),
+  });
   const authorizer = createAuthorizer({
     store,
     clock,
@@ -104,26 +108,6 @@ export function createGateway(options: GatewayOptions): Gateway {
   const ads = createAdsServer({ onNode: (event) => controllerRef?.onNode(event), clock });
   let controllerRef: ReturnType<typeof createController> | undefined;
   let envoyRef: ReturnType<typeof createEnvoyProcess> | undefined;
-
-  function createStore(): CounterStore {
-    metrics.limiterHealthy.set(1);
-    if (!config.redisUrl) return createMemoryStore({ clock });
-    metrics.limiterHealthy.set(0);
-    return createRedisStore({
-      url: config.redisUrl.reveal(),
-      commandTimeoutMs: config.redisCommandTimeoutMs,
-      connectTimeoutMs: config.redisConnectTimeoutMs,
-      clock,
-      onHealthChange: ({ healthy, message }) => {
-        metrics.limiterHealthy.set(healthy ? 1 : 0);
-        if (stopping.signal.aborted) return;
-        log[healthy ? 'info' : 'warn'](
-          { component: 'limiter' },
-          healthy ? 'Redis is connected' : `Redis is away: ${message}`,
-        );
-      },
-    });
-  }
 
   function report({ problems: translated, ready }: ControllerChange): void {
     const before = new Set(problems.map(formatProblem));
@@ -191,6 +175,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       keyState,
       authorizer,
       ads,
+      limiter: store,
       metrics,
       log,
       clock,

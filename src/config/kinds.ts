@@ -74,6 +74,23 @@ export const redisUrl: Kind<Redacted<string>> = {
   },
 };
 
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+export const hostPort: Kind<HostPort> = {
+  placeholder: 'host:port',
+  read: (value) => {
+    const [, ipv6, plain, portText = ''] = /^(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(value) ?? [];
+    const portRead = wholeNumber(portText, 1, 65_535);
+    const host = ipv6 ?? plain;
+    return host !== undefined && portRead.ok
+      ? good({ host, port: portRead.value })
+      : bad('must be host:port, such as redis-0.redis:6379');
+  },
+};
+
 /** Where a Service of a manifest is reached outside a cluster. */
 export interface ServiceAddress {
   readonly namespace: string;

@@ -90,6 +90,7 @@ function checkTogether(config: Config, problems: string[]): void {
     problems.push('--https-port: needs --tls-cert and --tls-key');
   if (httpsPort === undefined && (tlsCert !== undefined || tlsKey !== undefined))
     problems.push('--tls-cert, --tls-key: need --https-port');
+  checkRedis(config, problems);
   const ports = [
     ['--http-port', httpPort],
     ['--https-port', httpsPort],
@@ -98,6 +99,39 @@ function checkTogether(config: Config, problems: string[]): void {
   for (const [i, [flag, port]] of ports.entries()) {
     const same = ports.slice(0, i).find(([, other]) => other !== undefined && other === port);
     if (same) problems.push(`${flag}: ${String(port)} is already that of ${same[0]}`);
+  }
+}
+
+function checkRedis(config: Config, problems: string[]): void {
+  const places = [
+    ['--redis-url', config.redisUrl !== undefined],
+    ['--redis-sentinel', config.redisSentinels.length > 0],
+    ['--redis-cluster', config.redisCluster.length > 0],
+  ] as const;
+  const given = places.filter(([, is]) => is).map(([flag]) => flag);
+  if (given.length > 1) problems.push(`${given.join(', ')}: only one of them can be given`);
+  if (config.redisSentinels.length > 0 !== (config.redisMasterName !== undefined))
+    problems.push('--redis-sentinel, --redis-master-name: need each other');
+  if (given.length === 0) {
+    const useless = (['redisPasswordFile', 'redisTlsCa', 'redisTlsCert', 'redisTlsServerName'] as const).find(
+      (name) => config[name] !== undefined,
+    );
+    // Counters in memory by mistake would let every authorizer admit the whole limit.
+    if (useless) problems.push(`${SETTINGS[useless].flag}: needs --redis-url, --redis-sentinel or --redis-cluster`);
+  }
+  for (const [name, needed] of [
+    ['redisUsernameFile', 'redisPasswordFile'],
+    ['redisSentinelUsernameFile', 'redisSentinelPasswordFile'],
+    ['redisTlsCert', 'redisTlsKey'],
+    ['redisTlsKey', 'redisTlsCert'],
+  ] as const)
+    if (config[name] !== undefined && config[needed] === undefined)
+      problems.push(`${SETTINGS[name].flag}: needs ${SETTINGS[needed].flag}`);
+  if (config.redisTls === 'off') {
+    const useless = (['redisTlsCa', 'redisTlsCert', 'redisTlsServerName'] as const).find(
+      (name) => config[name] !== undefined,
+    );
+    if (useless) problems.push(`--redis-tls off: contradicts ${SETTINGS[useless].flag}`);
   }
 }
 

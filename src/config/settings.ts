@@ -7,7 +7,7 @@ import * as kinds from './kinds.js';
 import type { Kind } from './kinds.js';
 
 /** Commands that take settings; `render` and `lint` need those that change what `run` would do. */
-export type SettingCommand = 'run' | 'lint' | 'render' | 'keys';
+export type SettingCommand = 'run' | 'lint' | 'render' | 'keys' | 'usage';
 
 export interface Setting<T = unknown> {
   /** `--http-port`; the environment variable and the file key follow from it. */
@@ -25,7 +25,8 @@ export interface Setting<T = unknown> {
 
 const RUN = ['run'] as const;
 const GATEWAY = ['run', 'render'] as const;
-const RESOURCES = ['run', 'render', 'lint', 'keys'] as const;
+const RESOURCES = ['run', 'render', 'lint', 'keys', 'usage'] as const;
+const STORE = ['run', 'usage'] as const;
 
 export const SETTINGS = {
   httpAddress: {
@@ -63,22 +64,104 @@ export const SETTINGS = {
     kind: kinds.redisUrl,
     defaultText: 'counters in memory',
     about:
-      'Redis or Valkey that keeps limits and replay markers. May hold user and password; prefer the variable or the file then.',
-    commands: RUN,
+      'Redis or Valkey, one server, that keeps limits and replay markers. May hold user and password; prefer files.',
+    commands: STORE,
+  },
+  redisSentinels: {
+    flag: '--redis-sentinel',
+    kind: kinds.hostPort,
+    many: true,
+    default: [],
+    about: 'A Sentinel that names the master to use, instead of --redis-url. Repeatable.',
+    commands: STORE,
+  },
+  redisMasterName: {
+    flag: '--redis-master-name',
+    kind: kinds.text,
+    about: 'Name under which the Sentinels know the master.',
+    commands: STORE,
+  },
+  redisCluster: {
+    flag: '--redis-cluster',
+    kind: kinds.hostPort,
+    many: true,
+    default: [],
+    about:
+      'A server of a Redis Cluster, instead of --redis-url; the others are learned from it. Repeatable. Limits of scope Plan are refused then.',
+    commands: RESOURCES,
+  },
+  redisUsernameFile: {
+    flag: '--redis-username-file',
+    kind: kinds.path,
+    defaultText: 'default',
+    about: 'File with the name of the ACL user. Like all files of Redis: a change is taken up within seconds.',
+    commands: STORE,
+  },
+  redisPasswordFile: {
+    flag: '--redis-password-file',
+    kind: kinds.path,
+    about: 'File with the password.',
+    commands: STORE,
+  },
+  redisSentinelUsernameFile: {
+    flag: '--redis-sentinel-username-file',
+    kind: kinds.path,
+    defaultText: 'default',
+    about: 'File with the name of the ACL user of the Sentinels.',
+    commands: STORE,
+  },
+  redisSentinelPasswordFile: {
+    flag: '--redis-sentinel-password-file',
+    kind: kinds.path,
+    about: 'File with the password of the Sentinels.',
+    commands: STORE,
+  },
+  redisTls: {
+    flag: '--redis-tls',
+    kind: kinds.oneOf('auto', 'on', 'off'),
+    default: 'auto',
+    about: 'TLS to Redis and Sentinels; auto: on with rediss:// or when one of the settings below is given.',
+    commands: STORE,
+  },
+  redisTlsCa: {
+    flag: '--redis-tls-ca',
+    kind: kinds.path,
+    defaultText: 'those that Node.js ships',
+    about: 'Certificate authorities of Redis, PEM file.',
+    commands: STORE,
+  },
+  redisTlsCert: {
+    flag: '--redis-tls-cert',
+    kind: kinds.path,
+    about: 'Client certificate for Redis, PEM file; needs --redis-tls-key.',
+    commands: STORE,
+  },
+  redisTlsKey: {
+    flag: '--redis-tls-key',
+    kind: kinds.path,
+    about: 'Private key of the client certificate, PEM file.',
+    commands: STORE,
+  },
+  redisTlsServerName: {
+    flag: '--redis-tls-server-name',
+    kind: kinds.text,
+    defaultText: 'the host that is connected to',
+    about: 'Name that the certificate of Redis must have.',
+    commands: STORE,
   },
   redisCommandTimeoutMs: {
     flag: '--redis-command-timeout',
     kind: kinds.duration,
     default: '50ms',
     about: 'How long a check waits for Redis.',
-    commands: RUN,
+    commands: STORE,
   },
   redisConnectTimeoutMs: {
     flag: '--redis-connect-timeout',
     kind: kinds.duration,
     default: '100ms',
     about: 'How long a connection to Redis may take to open.',
-    commands: RUN,
+    commands: STORE,
   },
   authorizerTimeoutMs: {
     flag: '--authorizer-timeout',

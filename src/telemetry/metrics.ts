@@ -1,6 +1,6 @@
 /**
- * Every metric, in one table. Labels are closed lists (reasons, dialects, kinds): a caller can never make
- * a new series. The only file that knows prom-client.
+ * Every metric, in one table. Labels are closed lists (reasons, dialects, kinds) or names of resources: a caller
+ * can never make a new series. The only file that knows prom-client.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
@@ -76,6 +76,30 @@ export const METRICS = {
     type: 'gauge',
     labels: [],
     help: '1 while the counter store answers.',
+  },
+  limiterMisconfigured: {
+    name: 'countersign_limiter_misconfigured',
+    type: 'gauge',
+    labels: ['check'],
+    help: '1 while the counter store may lose counters: eviction, persistence, or a version that is too old.',
+  },
+  limiterPreDenied: {
+    name: 'countersign_limiter_predenied_total',
+    type: 'counter',
+    labels: [],
+    help: 'Refusals answered from memory because the store had just refused the same.',
+  },
+  limiterDegraded: {
+    name: 'countersign_limiter_degraded_total',
+    type: 'counter',
+    labels: ['outcome'],
+    help: 'Checks that had to be decided without the counter store, by what its failure policy made of them.',
+  },
+  shadowExceeded: {
+    name: 'countersign_shadow_exceeded_total',
+    type: 'counter',
+    labels: ['plan', 'reason'],
+    help: 'Admitted requests that a plan in Shadow would have refused; plan is namespace/name.',
   },
   envoyRestarts: {
     name: 'countersign_envoy_restarts_total',

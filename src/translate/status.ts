@@ -103,6 +103,35 @@ export function objectStatus(
   };
 }
 
+/** The counter store as its health tells. */
+export interface LimiterState {
+  readonly mode: 'Memory' | 'Single' | 'Sentinel' | 'Cluster';
+  readonly healthy: boolean;
+  readonly message: string;
+  readonly flaws?: readonly { readonly message: string }[] | undefined;
+}
+
+/** Adds LimiterHealthy and `status.limiter` to a plan. Not part of Ready: what the plan does then is its own choice. */
+export function withLimiter(status: ObjectStatus, { mode, healthy, message, flaws = [] }: LimiterState): ObjectStatus {
+  if (status.object.kind !== 'UsagePlan') return status;
+  const condition = (state: 'True' | 'False', reason: Reason, text: string): ConditionState => ({
+    type: 'LimiterHealthy',
+    status: state,
+    reason,
+    message: text.slice(0, MAX_MESSAGE_LENGTH),
+  });
+  const added = !healthy
+    ? condition('False', 'StoreUnavailable', message)
+    : flaws.length > 0
+      ? condition('False', 'StoreMisconfigured', flaws.map((flaw) => flaw.message).join('; '))
+      : condition('True', 'Healthy', message);
+  return {
+    ...status,
+    conditions: [...status.conditions, added],
+    fields: { ...status.fields, limiter: { mode, healthy } },
+  };
+}
+
 /** What the data plane says of the current generation of an object. */
 export type ProgrammedOutcome =
   | { readonly type: 'Programmed' }

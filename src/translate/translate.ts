@@ -50,7 +50,14 @@ export function translate(
   );
   const keysByNamespace = groupBy(keys.values(), ({ claimant }) => claimant.namespace);
   const usagePlans = [...resources.UsagePlan.values()].map((resource) =>
-    translateOnePlan(resource, directory, groups, keysByNamespace.get(resource.metadata.namespace) ?? [], memo.plans),
+    translateOnePlan(
+      resource,
+      directory,
+      groups,
+      keysByNamespace.get(resource.metadata.namespace) ?? [],
+      context,
+      memo.plans,
+    ),
   );
 
   const model = {
@@ -187,6 +194,7 @@ function translateOnePlan(
   directory: KeyDirectory,
   groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
   local: readonly TranslatedKey[],
+  { counterStore }: TranslateContext,
   memo: Memo<TranslatedPlan>,
 ): TranslatedPlan {
   const { namespace } = resource.metadata;
@@ -200,8 +208,8 @@ function translateOnePlan(
           matchesLabels(selector.matchLabels, key.resource.metadata.labels),
       )
     : [];
-  const inputs = [...keyInputs(named), ...selected, ...targetInputs(resource, groups)];
-  return memo.get(resource, inputs, () => translateUsagePlan(resource, named, selected, groups));
+  const inputs = [counterStore, ...keyInputs(named), ...selected, ...targetInputs(resource, groups)];
+  return memo.get(resource, inputs, () => translateUsagePlan(resource, named, selected, groups, counterStore));
 }
 
 const targetInputs = (

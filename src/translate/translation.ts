@@ -26,6 +26,8 @@ export interface TranslateContext {
   readonly allowedBackendHosts: 'Any' | readonly string[];
   /** `--hostnames`; empty = everybody may claim every name. */
   readonly hostnameClaims: readonly HostnamePermission[];
+  /** Mode of the counter store; a Cluster cannot keep limits that several keys share. Absent: any limit can be kept. */
+  readonly counterStore?: 'Memory' | 'Single' | 'Sentinel' | 'Cluster';
   /** For `status.environments[].url`; default `http` on its own port. */
   readonly advertised?: { readonly scheme: 'http' | 'https'; readonly port?: number };
 }

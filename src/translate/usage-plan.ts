@@ -11,6 +11,7 @@ import type { TranslatedGroup } from './api-group.js';
 import { admitKeys, type AdmittedKeys, type NamedKey, resolveTargets, type ResolvedTargets } from './bindings.js';
 import type { TranslatedKey } from './signature-key.js';
 import { Problems } from './status.js';
+import type { TranslateContext } from './translation.js';
 
 export interface TranslatedPlan {
   readonly resource: UsagePlan;
@@ -29,6 +30,7 @@ export function translateUsagePlan(
   named: readonly NamedKey[],
   selected: readonly TranslatedKey[],
   groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
+  counterStore?: TranslateContext['counterStore'],
 ): TranslatedPlan {
   const { spec, metadata } = resource;
   const problems = new Problems(resource);
@@ -41,6 +43,25 @@ export function translateUsagePlan(
   const before = problems.list.length;
   const rateLimits = (spec.rateLimits ?? []).map((limit, i) => readRateLimit(limit, `spec.rateLimits[${i}]`, problems));
   const quotas = (spec.quotas ?? []).map((quota, i) => readQuota(quota, `spec.quotas[${i}]`, problems));
+  const limits = [
+    ...rateLimits.map((limit, i) => ({ ...limit, path: `spec.rateLimits[${i}]` })),
+    ...quotas.map((quota, i) => ({ ...quota, path: `spec.quotas[${i}]` })),
+  ];
+  for (const { scope, path } of limits)
+    if (scope === 'Plan' && counterStore === 'Cluster')
+      problems.error(
+        'UnsupportedByStore',
+        `${path}.scope`,
+        'a Redis Cluster cannot keep a limit that several keys share; the plan refuses its requests until the scope is Key or KeyAndApi',
+      );
+  const valid = problems.list.length === before;
+  for (const { requests, path } of limits)
+    if (requests === 0)
+      problems.warn(
+        'AdmitsNothing',
+        `${path}.requests`,
+        `is 0: ${spec.enforcement === 'Shadow' ? 'Shadow counts every request of the plan as one too many' : 'every request of the plan is refused'}`,
+      );
   const key = keyOf(resource);
   const planId = `usagePlan-${hexHash(key, 8)}`;
   const binds = spec.state === 'Enabled' && admitted.keys.length > 0 && resolved.targets.length > 0;
@@ -54,7 +75,7 @@ export function translateUsagePlan(
           namespace: metadata.namespace,
           name: metadata.name,
           planId,
-          valid: problems.list.length === before,
+          valid,
           enforcement: spec.enforcement,
           onStoreFailure: spec.onStoreFailure,
           responseHeaders: spec.responseHeaders ?? [],

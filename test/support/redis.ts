@@ -159,7 +159,10 @@ export async function startSentinel(options: RedisServerOptions = {}): Promise<S
   await eventually(
     async () => {
       for (const control of controls) {
-        const [others, replicas] = [await ask(control, 'SENTINELS'), await ask(control, 'REPLICAS')] as unknown as unknown[][];
+        const [others, replicas] = [
+          await ask(control, 'SENTINELS'),
+          await ask(control, 'REPLICAS'),
+        ] as unknown as unknown[][];
         if (others?.length !== SENTINELS - 1 || replicas?.length !== 1) throw new Error('they do not know each other');
       }
     },

@@ -45,15 +45,17 @@ interface ContextDocument {
   readonly clusterDomain?: string;
   readonly backendHosts?: readonly string[];
   readonly hostnames?: readonly string[];
+  readonly counterStore?: 'Memory' | 'Single' | 'Sentinel' | 'Cluster';
 }
 
 function readContext(value: unknown): TranslateContext {
   const context: ContextDocument = { ...DEFAULT_CONTEXT, ...(isRecord(value) ? value : {}) };
-  const { now, services, clusterDomain, backendHosts, hostnames = [] } = context;
+  const { now, services, clusterDomain, backendHosts, hostnames = [], counterStore } = context;
   return {
     nowMs: Date.parse(now),
     services: new Map(Object.entries(services).map(([key, address]) => [key, [readEndpoint(address)]])),
     ...(clusterDomain !== undefined && { clusterDomain }),
+    ...(counterStore !== undefined && { counterStore }),
     allowedBackendHosts: backendHosts ?? 'Any',
     hostnameClaims: hostnames.map((claim) => {
       const [namespace = '', pattern = ''] = claim.split('=');
