@@ -72,7 +72,7 @@ export class Fields {
 
   lists(name: string): readonly (readonly unknown[])[] {
     return this.#list(name).map((value, i) =>
-      Array.isArray(value) ? value : this.#fail(`${name}[${i}]`, 'not a list'),
+      Array.isArray(value) ? (value as readonly unknown[]) : this.#fail(`${name}[${i}]`, 'not a list'),
     );
   }
 

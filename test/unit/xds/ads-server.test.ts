@@ -10,12 +10,8 @@ import {
   type DeltaDiscoveryRequest,
   type DeltaDiscoveryResponse,
 } from '../../../src/gen/envoy/service/discovery/v3/discovery_pb.js';
-import {
-  createAdsServer,
-  type AdsServer,
-  type AdsServerOptions,
-  type NodeEvent,
-} from '../../../src/xds/server/ads-server.js';
+import { createAdsServer, type AdsServer, type AdsServerOptions } from '../../../src/xds/server/ads-server.js';
+import type { NodeEvent } from '../../../src/xds/server/plane.js';
 import { aggregatedDiscoveryService } from '../../../src/xds/server/service.js';
 import { createSnapshot, type Snapshot } from '../../../src/xds/snapshot.js';
 import { eventually } from '../../support/eventually.js';
@@ -207,7 +203,11 @@ describe('streams', () => {
     expect(server.nodes.map(({ id }) => id)).toEqual(['same', 'same']);
     a.close();
     await eventually(() => expect(server.nodes.map(({ stream }) => stream)).toEqual([2]));
-    expect(events).toContainEqual({ type: 'disconnected', node: { id: 'same', cluster: 'test', stream: 1 } });
+    expect(events).toContainEqual({
+      type: 'disconnected',
+      node: { id: 'same', cluster: 'test', stream: 1 },
+      goodbye: false,
+    });
   });
 
   test('that ask for a type nobody offers, or that is not for them, are ended', async () => {
