@@ -14,16 +14,27 @@ export interface ClientGateway {
   close(): Promise<void>;
 }
 
-export async function startClientGateway(): Promise<ClientGateway> {
+/**
+ * @param groupNames name, and with it base path, of the group of each dialect.
+ * @param verification beside `dialects`; none in the runs that show what works by default.
+ */
+export async function startClientGateway(
+  groupNames: Readonly<Partial<Record<ClientDialect, string>>> = GROUPS,
+  verification: Readonly<Record<string, unknown>> = {},
+): Promise<ClientGateway> {
   const backend = await startBackend(({ method, target }, response) => {
     // Shaped like a JD Cloud answer, since its Python SDK reads nothing else as a success.
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end(JSON.stringify({ requestId: 'served', result: { method, target } }));
   });
-  const groups = Object.entries(GROUPS).map(([dialect, name]) =>
-    apiGroup(name, { errors: 'Vendor', backend: urlBackend(backend.port), verification: { dialects: [dialect] } }),
+  const groups = Object.entries(groupNames).map(([dialect, name]) =>
+    apiGroup(name, {
+      errors: 'Vendor',
+      backend: urlBackend(backend.port),
+      verification: { dialects: [dialect], ...verification },
+    }),
   );
-  const grants = Object.values(GROUPS).map((name) => grant(`${name}-client`, ['client'], name));
+  const grants = Object.values(groupNames).map((name) => grant(`${name}-client`, ['client'], name));
   const gateway = await startGateway({
     files: { 'clients.yaml': toYaml(...importedKey('client', KEY.keyId, KEY.secret), ...groups, ...grants) },
   });

@@ -11,7 +11,7 @@ import type { Missing } from './client.js';
 const run = promisify(execFile);
 const INSTALL_MS = 10 * 60_000;
 
-export const clientCache = (): string => join(readSurroundings().cacheFolder, 'clients');
+const clientCache = (): string => join(readSurroundings().cacheFolder, 'clients');
 
 const tell = (line: string): boolean => process.stderr.write(`${line}\n`);
 
@@ -29,27 +29,28 @@ export async function missingCommand(command: string, ...args: readonly string[]
   );
 }
 
+export interface PythonPackage {
+  readonly distribution: string;
+  readonly version: string;
+  readonly module: string;
+}
+
+/** The versions whose signatures the vectors hold. */
+export const PYTHON_PACKAGES = [
+  { distribution: 'huaweicloudsdkcore', version: '3.1.219', module: 'huaweicloudsdkcore' },
+  { distribution: 'jdcloud_sdk', version: '1.6.354', module: 'jdcloud_sdk' },
+  { distribution: 'jdcloud-apim-sdk', version: '1.0.1', module: 'jdcloud_apim_sdk' },
+] as const satisfies readonly PythonPackage[];
+
 /** `pip install --target`: the folder to put on PYTHONPATH. */
-export async function pythonPackage(name: string, version: string): Promise<{ readonly folder: string } | Missing> {
-  const folder = join(clientCache(), `${name}-${version}`);
-  return install(folder, `PyPI ${name} ${version}`, (partial) =>
-    run(
-      'python3',
-      [
-        '-m',
-        'pip',
-        'install',
-        '--quiet',
-        '--no-input',
-        '--disable-pip-version-check',
-        '--target',
-        partial,
-        `${name}==${version}`,
-      ],
-      {
-        timeout: INSTALL_MS,
-      },
-    ),
+export async function pythonPackage({
+  distribution,
+  version,
+}: PythonPackage): Promise<{ readonly folder: string } | Missing> {
+  const folder = join(clientCache(), `${distribution}-${version}`);
+  const pip = ['-m', 'pip', 'install', '--quiet', '--no-input', '--disable-pip-version-check'];
+  return install(folder, `PyPI ${distribution} ${version}`, (partial) =>
+    run('python3', [...pip, '--target', partial, `${distribution}==${version}`], { timeout: INSTALL_MS }),
   );
 }
 

@@ -1,25 +1,25 @@
-/** Clients in Python: the vendors' SDKs from PyPI, in the versions whose signatures the vectors hold, and Tencent's sample. */
+/** Clients in Python: the vendors' SDKs from PyPI, and Tencent's sample. */
 import { join } from 'node:path';
 import type { Missing, Program, VendorClient } from './client.js';
 import { programs } from './npm-clients.js';
-import { missingCommand, pythonPackage } from './packages.js';
+import { missingCommand, PYTHON_PACKAGES, pythonPackage, type PythonPackage } from './packages.js';
 import { TENCENT_UNSIGNED } from './tencent-unsigned.js';
 
-const python =
-  (name: string, distribution?: string, version = '') =>
-  async (): Promise<Program | Missing> => {
-    const missing = await missingCommand('python3', '--version');
-    if (missing) return { missing };
-    const installed = distribution === undefined ? { folder: '' } : await pythonPackage(distribution, version);
-    if ('missing' in installed) return installed;
-    return {
-      command: 'python3',
-      args: ['-W', 'ignore', join(programs, name, 'main.py')],
-      environment: { PYTHONPATH: installed.folder, PYTHONDONTWRITEBYTECODE: '1' },
-    };
-  };
+const [HUAWEI, JDCLOUD, JDCLOUD_APIM] = PYTHON_PACKAGES;
 
-const EQUALS_SIGN = {
+const python = (name: string, vendor?: PythonPackage) => async (): Promise<Program | Missing> => {
+  const missing = await missingCommand('python3', '--version');
+  if (missing) return { missing };
+  const installed = vendor ? await pythonPackage(vendor) : { folder: '' };
+  if ('missing' in installed) return installed;
+  return {
+    command: 'python3',
+    args: ['-W', 'ignore', join(programs, name, 'main.py')],
+    environment: { PYTHONPATH: installed.folder, PYTHONDONTWRITEBYTECODE: '1' },
+  };
+};
+
+export const EQUALS_SIGN = {
   name: 'equals sign in a query value',
   method: 'GET',
   path: '/v1/items',
@@ -28,25 +28,25 @@ const EQUALS_SIGN = {
 
 export const PYTHON_CLIENTS: readonly VendorClient[] = [
   {
-    name: 'PyPI huaweicloudsdkcore 3.1.219',
+    name: `PyPI ${HUAWEI.distribution} ${HUAWEI.version}`,
     language: 'Python',
     dialect: 'Huawei',
-    prepare: python('huawei-python', 'huaweicloudsdkcore', '3.1.219'),
+    prepare: python('huawei-python', HUAWEI),
     uncovered: { 'POST binary': ['body'] },
   },
   {
-    name: 'PyPI jdcloud_sdk 1.6.354',
+    name: `PyPI ${JDCLOUD.distribution} ${JDCLOUD.version}`,
     language: 'Python',
     dialect: 'JDCloud',
-    prepare: python('jdcloud-python', 'jdcloud_sdk', '1.6.354'),
+    prepare: python('jdcloud-python', JDCLOUD),
     uncovered: { every: ['x-jdcloud-nonce'] },
     extraCases: [EQUALS_SIGN],
   },
   {
-    name: 'PyPI jdcloud-apim-sdk 1.0.1',
+    name: `PyPI ${JDCLOUD_APIM.distribution} ${JDCLOUD_APIM.version}`,
     language: 'Python',
     dialect: 'JDCloud',
-    prepare: python('jdcloud-apim-python', 'jdcloud-apim-sdk', '1.0.1'),
+    prepare: python('jdcloud-apim-python', JDCLOUD_APIM),
     extraCases: [EQUALS_SIGN],
     refused: {
       'POST binary': 'the SDK signs the hash of an empty body for a file',

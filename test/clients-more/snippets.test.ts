@@ -1,0 +1,3 @@
+import { describeSnippets } from '../clients/snippets.js';
+
+await describeSnippets(['go', 'java', 'php']);

@@ -1,0 +1,3 @@
+import { describeSnippets } from './snippets.js';
+
+await describeSnippets(['js', 'python']);
