@@ -40,20 +40,40 @@ export function judge(base: Draft, request: WireRequest, options = base.options)
 
 export type Outcome = 'refused' | 'same' | { readonly finding: string };
 
-/** `same`: accepted, and by the documents the request that was signed. What a scheme leaves uncovered is that as well. */
-export function outcomeOf(base: Base, request: WireRequest, options = base.options): Outcome {
+/**
+ * `same`: accepted, and by the documents the request that was signed, or another one of `signed` (a change may give a
+ * request the credential of another one). What a scheme leaves uncovered makes no other request either.
+ */
+export function outcomeOf(
+  base: Base,
+  request: WireRequest,
+  options = base.options,
+  signed: ReadonlyMap<string, readonly Base[]> = new Map([[base.form, [base]]]),
+): Outcome {
   const verification = judge(base, request, options);
   if (!verification?.ok) return 'refused';
-  const asParameters = isCoveredAsParameters(base.scheme, request);
-  if (verification.bodyCovered && !asParameters && bodyText(request) !== bodyText(base.request)) {
-    return { finding: 'a body that was not signed is said to be covered' };
-  }
-  // A body where none was signed is not covered by Tencent's schemes, and said not to be.
-  if (!verification.bodyCovered && base.bodyCovered && base.request.body?.length) {
-    return { finding: 'a body that was covered is no longer' };
-  }
   const form = documentedForm(base.scheme, request);
-  return form === base.form ? 'same' : { finding: `accepted as ${verification.profile}: ${form}` };
+  const candidates = signed.get(form ?? '') ?? [];
+  if (candidates.length === 0) return { finding: `accepted as ${verification.profile}: ${form}` };
+  const fault = candidates.map((candidate) => bodyFault(candidate, request, verification.bodyCovered));
+  return fault.includes(undefined) ? 'same' : { finding: fault[0]! };
+}
+
+/** A body that is covered as the parameters it holds is part of the form; no body is always covered. */
+function bodyFault(base: Base, request: WireRequest, bodyCovered: boolean): string | undefined {
+  if (isCoveredAsParameters(base.scheme, request) || bodyText(request) === bodyText(base.request)) return undefined;
+  if (!base.bodyCovered)
+    return bodyCovered && request.body?.length ? 'a body that was not signed is called covered' : undefined;
+  // A body put where none was signed is not covered by Tencent's schemes, and said not to be.
+  if (base.request.body?.length || bodyCovered) return 'a covered body was changed';
+  return undefined;
+}
+
+/** Bases by their form, for `outcomeOf`. */
+export function byForm(bases: readonly Base[]): ReadonlyMap<string, readonly Base[]> {
+  const forms = new Map<string, Base[]>();
+  for (const base of bases) forms.set(base.form, [...(forms.get(base.form) ?? []), base]);
+  return forms;
 }
 
 function baseOf(draft: Draft): Base | undefined {
