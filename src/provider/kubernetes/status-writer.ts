@@ -7,7 +7,7 @@ import type { ObjectReference } from '../../api/problem.js';
 import { API_VERSION, type Kind, KINDS } from '../../api/types.js';
 import type { Clock } from '../../lib/clock.js';
 import type { InputProblem } from '../provider.js';
-import { hasStatus, type KubeApi, type RawObject } from './kube-api.js';
+import { hasStatus, type KubeApi, KubeApiError, type RawObject } from './kube-api.js';
 import { OUR_TYPES } from './resource-types.js';
 import type { LiveObject } from './stored-objects.js';
 import { createWriteQueue } from './write-queue.js';
@@ -104,13 +104,14 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
       metadata: { name, namespace, uid: stored.uid, resourceVersion: stored.resourceVersion },
       status,
     };
+    const path = { type, namespace, name };
+    const options = { subresource: 'status', fieldManager, signal: leader.signal } as const;
     let answer: RawObject;
     try {
-      answer = await api.patch({ type, namespace, name }, body, {
-        subresource: 'status',
-        patchType: 'Apply',
-        fieldManager,
-        signal: leader.signal,
+      answer = await api.patch(path, body, { ...options, patchType: 'Apply' }).catch((error: unknown) => {
+        if (!isUnknownField(error)) throw error;
+        // The CRD is older than we are. A merge drops what it does not know, where apply refuses the whole.
+        return api.patch(path, body, { ...options, patchType: 'Merge' });
       });
     } catch (error) {
       // Deleted meanwhile.
@@ -160,6 +161,10 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     close: () => queue.close(),
   };
 }
+
+/** Apply answers 500 for it, so the text is all there is to go by. */
+const isUnknownField = (error: unknown): boolean =>
+  error instanceof KubeApiError && error.message.includes('field not declared in schema');
 
 /**
  * Statuses of the stored objects that the provider refused: translation never saw them, and an object without an
