@@ -12,17 +12,32 @@ const credentials = (keyId, secret) => new BasicCredentials().withAk(keyId).with
 
 /** @param {{ endpoint: string, keyId: string, secret: string }} options */
 export function createHuaweiClient({ endpoint, keyId, secret }) {
-  const client = new ClientBuilder((hcClient) => hcClient).withEndpoint(endpoint).withCredential(credentials(keyId, secret)).build();
+  const client = new ClientBuilder((hcClient) => hcClient)
+    .withEndpoint(endpoint)
+    .withCredential(credentials(keyId, secret))
+    .build();
   return {
     /** @returns {Promise<{ status: number, headers: Record<string, string>, body: unknown }>} */
     async send(method, path, { query = {}, body } = {}) {
       try {
-        const result = await client.sendRequest({ method, url: path, contentType: 'application/json', queryParams: query, pathParams: {}, headers: {}, data: body });
+        const result = await client.sendRequest({
+          method,
+          url: path,
+          contentType: 'application/json',
+          queryParams: query,
+          pathParams: {},
+          headers: {},
+          data: body,
+        });
         const { httpStatusCode, ...rest } = result;
         return { status: httpStatusCode, headers: DefaultHttpClient.httpResponse.headers, body: rest };
       } catch (refused) {
         if (!refused.httpStatusCode) throw refused;
-        return { status: refused.httpStatusCode, headers: {}, body: { error_code: refused.errorCode, error_msg: refused.errorMsg } };
+        return {
+          status: refused.httpStatusCode,
+          headers: {},
+          body: { error_code: refused.errorCode, error_msg: refused.errorMsg },
+        };
       }
     },
   };
@@ -32,7 +47,14 @@ export function createHuaweiClient({ endpoint, keyId, secret }) {
 export function signWithHuaweiSdk({ endpoint, keyId, secret }, method, path, { query = {}, body } = {}) {
   const url = new URL(path, endpoint);
   url.search = new URLSearchParams(query).toString();
-  const request = { endpoint: `${endpoint}${path}`, url: path, method, queryParams: query, headers: { 'content-type': 'application/json' }, data: body };
+  const request = {
+    endpoint: `${endpoint}${path}`,
+    url: path,
+    method,
+    queryParams: query,
+    headers: { 'content-type': 'application/json' },
+    data: body,
+  };
   const headers = AKSKSigner.sign(request, credentials(keyId, secret));
   return { method, url: url.href, headers, body: body === undefined ? undefined : JSON.stringify(body) };
 }

@@ -29,9 +29,17 @@ export function createJdcloudClient({ endpoint, keyId, secret, region = 'cn-nort
 }
 
 /** The request as the SDK signs it, not yet sent: to look at it, repeat it or change it. */
-export function signWithJdcloudSdk({ endpoint, keyId, secret, region = 'cn-north-1' }, method, path, { query = {}, body } = {}) {
+export function signWithJdcloudSdk(
+  { endpoint, keyId, secret, region = 'cn-north-1' },
+  method,
+  path,
+  { query = {}, body } = {},
+) {
   const { protocol, host } = new URL(endpoint);
-  const service = new JDCloud.Service('orders', { endpoint: { protocol: protocol.slice(0, -1), host }, regionId: region });
+  const service = new JDCloud.Service('orders', {
+    endpoint: { protocol: protocol.slice(0, -1), host },
+    regionId: region,
+  });
   const request = new JDCloud.JCRequest(service, path, method, {}, query, {}, {}, body, ['application/json'], []);
   const SignerV2 = require('jdcloud-sdk-js/src/lib/signers/v2');
   new SignerV2(request, 'orders').addAuthorization({ accessKeyId: keyId, secretAccessKey: secret });

@@ -5,6 +5,7 @@ import { BURST, CASES } from './cases.js';
 import { runProgram, type Job, type JobResult, type Program, type VendorClient } from './client.js';
 import { pageRow, type Outcome } from './compatibility-page.js';
 import { GROUPS, KEY, startClientGateway, type ClientGateway } from './gateway.js';
+import { notRun } from './not-run.js';
 import { headerOf, sendWire, startRecorder, startTap, type Recorder, type WireRequest } from './recorded.js';
 
 const RUN_MS = 120_000; // a program that starts a virtual machine on a busy computer
@@ -20,7 +21,7 @@ export async function describeClients(clients: readonly VendorClient[]): Promise
   const ready: (readonly [VendorClient, Program])[] = [];
   for (const client of clients) {
     const program = await client.prepare();
-    if ('missing' in program) test.skip(`${client.name} (not run: ${program.missing})`, () => {});
+    if ('missing' in program) notRun(client.name, program.missing);
     else ready.push([client, program]);
   }
   if (ready.length === 0) return;

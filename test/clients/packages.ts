@@ -5,7 +5,6 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { readSurroundings } from '../../src/config/surroundings.js';
-import { errorMessage } from '../../src/lib/errors.js';
 import type { Missing } from './client.js';
 
 const run = promisify(execFile);
@@ -15,10 +14,10 @@ const clientCache = (): string => join(readSurroundings().cacheFolder, 'clients'
 
 const tell = (line: string): boolean => process.stderr.write(`${line}\n`);
 
-/** The last line that a failed command printed. */
+/** The last line that a failed command printed. Node's own errors are of another realm than a test's `Error`. */
 const lastLine = (error: unknown): string => {
-  const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
-  return (stderr || errorMessage(error)).split('\n').at(-1) ?? '';
+  const { stderr, message } = error as { readonly stderr?: string; readonly message?: string };
+  return (stderr?.trim() || message?.trim() || 'unknown error').split('\n').at(-1) ?? '';
 };
 
 /** Why a language cannot be used here. */
@@ -62,16 +61,22 @@ export async function goProgram(module: string, name: string): Promise<{ readonl
   const partial = `${path}.${process.pid}.partial`;
   tell(`building the Go client ${name} …`);
   try {
-    await mkdir(dirname(path), { recursive: true });
-    await run('go', ['build', '-mod=readonly', '-buildvcs=false', '-o', partial, `./${name}`], {
+    await run('go', ['list', '-mod=readonly', '-deps', `./${name}`], {
       cwd: module,
       timeout: INSTALL_MS,
+      maxBuffer: 1e8,
     });
-    await rename(partial, path);
-    return { path };
   } catch (error) {
-    return { missing: `cannot build the Go client ${name}: ${lastLine(error)}` };
+    return { missing: `cannot fetch what the Go client ${name} needs: ${lastLine(error)}` };
   }
+  // With everything at hand a failure is one of the program.
+  await mkdir(dirname(path), { recursive: true });
+  await run('go', ['build', '-mod=readonly', '-buildvcs=false', '-o', partial, `./${name}`], {
+    cwd: module,
+    timeout: INSTALL_MS,
+  });
+  await rename(partial, path);
+  return { path };
 }
 
 async function install(

@@ -4,6 +4,7 @@ import { eventually } from '../support/eventually.js';
 import { CASES, type ClientCase } from './cases.js';
 import { runProgram, type VendorClient } from './client.js';
 import { GROUPS, KEY, startClientGateway } from './gateway.js';
+import { notRun } from './not-run.js';
 
 export interface Setting {
   readonly client: VendorClient;
@@ -27,7 +28,7 @@ export async function settingTests(settings: readonly Setting[]): Promise<void> 
     const title = `${client.name}, ${request.name}, ${JSON.stringify(verification)}: 401 ${reason}`;
     const program = await client.prepare();
     if ('missing' in program) {
-      test.skip(`${title} (not run: ${program.missing})`, () => {});
+      notRun(title, program.missing);
       continue;
     }
     test(

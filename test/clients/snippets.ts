@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { withoutProxies, type Missing } from './client.js';
 import { KEY, startClientGateway, type ClientDialect, type ClientGateway } from './gateway.js';
+import { notRun } from './not-run.js';
 import { missingCommand, PYTHON_PACKAGES, pythonPackage } from './packages.js';
 
 const run = promisify(execFile);
@@ -119,8 +120,7 @@ export async function describeSnippets(languages: readonly string[]): Promise<vo
       const runner = RUNNERS[snippet.language];
       if (!runner) continue;
       const prepared = await runner.prepare(snippet);
-      if ('missing' in prepared)
-        test.skip(`docs/clients/${file}, ${snippet.heading} (not run: ${prepared.missing})`, () => {});
+      if ('missing' in prepared) notRun(`docs/clients/${file}, ${snippet.heading}`, prepared.missing);
       else ready.push({ ...snippet, runner, ...prepared });
     }
     if (ready.length > 0) describe(`docs/clients/${file}`, () => describeFile(DIALECTS[file]!, ready));
