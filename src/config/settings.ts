@@ -7,7 +7,7 @@ import * as kinds from './kinds.js';
 import type { Kind } from './kinds.js';
 
 /** Commands that take settings; `render` and `lint` need those that change what `run` would do. */
-export type SettingCommand = 'run' | 'lint' | 'render' | 'keys' | 'usage';
+export type SettingCommand = 'run' | 'lint' | 'render' | 'keys' | 'usage' | 'controller' | 'authorizer' | 'bootstrap';
 
 export interface Setting<T = unknown> {
   /** `--http-port`; the environment variable and the file key follow from it. */
@@ -24,9 +24,14 @@ export interface Setting<T = unknown> {
 }
 
 const RUN = ['run'] as const;
-const GATEWAY = ['run', 'render'] as const;
-const RESOURCES = ['run', 'render', 'lint', 'keys', 'usage'] as const;
-const STORE = ['run', 'usage'] as const;
+/** What runs until it is told to end. */
+const SERVERS = ['run', 'controller', 'authorizer'] as const;
+const GATEWAY = ['run', 'render', 'controller'] as const;
+const RESOURCES = ['run', 'render', 'lint', 'keys', 'usage', 'controller'] as const;
+const STORE = ['run', 'usage', 'controller', 'authorizer'] as const;
+/** Ends of the mTLS connections to the controller. */
+const XDS = ['controller', 'authorizer', 'bootstrap'] as const;
+const DATA_PLANE = ['authorizer', 'bootstrap'] as const;
 
 export const SETTINGS = {
   httpAddress: {
@@ -50,14 +55,14 @@ export const SETTINGS = {
     kind: kinds.address,
     default: '127.0.0.1',
     about: 'Address of /livez, /readyz, /metrics and /status.',
-    commands: RUN,
+    commands: SERVERS,
   },
   adminPort: {
     flag: '--admin-port',
     kind: kinds.port,
     default: '8081',
     about: 'Port of the admin address.',
-    commands: RUN,
+    commands: SERVERS,
   },
   redisUrl: {
     flag: '--redis-url',
@@ -175,7 +180,7 @@ export const SETTINGS = {
     kind: kinds.hops,
     default: '0',
     about: 'Proxies of your own in front of the gateway whose X-Forwarded-For is believed.',
-    commands: GATEWAY,
+    commands: [...GATEWAY, 'authorizer'],
   },
   caBundle: {
     flag: '--ca-bundle',
@@ -203,7 +208,7 @@ export const SETTINGS = {
     kind: kinds.duration,
     default: '5s',
     about: 'How long requests in flight may take to finish when the gateway stops.',
-    commands: RUN,
+    commands: SERVERS,
   },
   stateDir: {
     flag: '--state-dir',
@@ -239,19 +244,118 @@ export const SETTINGS = {
     about: 'Hosts that backends of type URL may name: a host, *.suffix or *. Repeatable.',
     commands: RESOURCES,
   },
+  folder: {
+    flag: '--folder',
+    kind: kinds.path,
+    about: 'Folder of YAML that the controller serves; watched.',
+    commands: ['controller'],
+  },
+  xdsAddress: {
+    flag: '--xds-address',
+    kind: kinds.address,
+    default: '0.0.0.0',
+    about: 'Address on which the controller serves Envoys and authorizers.',
+    commands: ['controller'],
+  },
+  xdsPort: {
+    flag: '--xds-port',
+    kind: kinds.port,
+    default: '18000',
+    about: 'Port of the xDS address.',
+    commands: ['controller'],
+  },
+  controllerAddress: {
+    flag: '--controller-address',
+    kind: kinds.hostPort,
+    default: 'countersign-controller:18000',
+    about: 'Where the controllers are reached. A name may stand for several; the one that leads answers.',
+    commands: DATA_PLANE,
+  },
+  controllerName: {
+    flag: '--controller-name',
+    kind: kinds.text,
+    default: 'countersign-controller',
+    about: 'Name that the certificate of a controller must have.',
+    commands: DATA_PLANE,
+  },
+  xdsCert: {
+    flag: '--xds-cert',
+    kind: kinds.path,
+    default: '/etc/countersign/tls/tls.crt',
+    about: 'Own certificate chain for xDS, PEM file. Like the next two: a change is taken up within seconds.',
+    commands: XDS,
+  },
+  xdsKey: {
+    flag: '--xds-key',
+    kind: kinds.path,
+    default: '/etc/countersign/tls/tls.key',
+    about: 'Its private key, PEM file.',
+    commands: XDS,
+  },
+  xdsCa: {
+    flag: '--xds-ca',
+    kind: kinds.path,
+    default: '/etc/countersign/tls/ca.crt',
+    about: 'Authorities that certificates of the other side must come from, PEM file.',
+    commands: XDS,
+  },
+  envoyNames: {
+    flag: '--envoy-name',
+    kind: kinds.text,
+    many: true,
+    default: ['countersign-envoy'],
+    about: 'Subject alternative name (DNS, or a URI) of certificates that get the configuration of Envoy. Repeatable.',
+    commands: ['controller'],
+  },
+  authorizerNames: {
+    flag: '--authorizer-name',
+    kind: kinds.text,
+    many: true,
+    default: ['countersign-authorizer'],
+    about: 'Subject alternative name of certificates that get policy, which holds all secrets. Repeatable.',
+    commands: ['controller'],
+  },
+  nodeLossTimeMs: {
+    flag: '--node-loss-time',
+    kind: kinds.duration,
+    default: '10m',
+    about: 'How long an Envoy or authorizer that vanished without goodbye is still expected to take up changes.',
+    commands: ['controller'],
+  },
+  nodeId: {
+    flag: '--node-id',
+    kind: kinds.text,
+    defaultText: 'the host name',
+    about: 'Name of this data plane in status; no two may share one.',
+    commands: DATA_PLANE,
+  },
+  socketDir: {
+    flag: '--socket-dir',
+    kind: kinds.path,
+    default: '/run/countersign',
+    about: 'Folder of the sockets between Envoy and its authorizers, which are authz-0.sock, authz-1.sock and so on.',
+    commands: DATA_PLANE,
+  },
+  workers: {
+    flag: '--workers',
+    kind: kinds.count,
+    default: '1',
+    about: 'Processes of the authorizer, each with its own socket.',
+    commands: DATA_PLANE,
+  },
   logLevel: {
     flag: '--log-level',
     kind: kinds.oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'),
     default: 'info',
     about: 'Least level that is logged (to stderr).',
-    commands: RUN,
+    commands: SERVERS,
   },
   logFormat: {
     flag: '--log-format',
     kind: kinds.oneOf('auto', 'json', 'pretty'),
     default: 'auto',
     about: 'JSON lines, or short lines for people; auto: pretty on a terminal. Also of the access log (stdout).',
-    commands: RUN,
+    commands: SERVERS,
   },
 } as const satisfies Record<string, Setting>;
 
