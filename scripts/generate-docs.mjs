@@ -5,32 +5,84 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const { REASONS } = await import(join(root, 'dist/lib/reason.js'));
+const load = (module) => import(join(root, 'dist', module));
+const { REASONS } = await load('lib/reason.js');
+const { GATEWAY_REASONS } = await load('app/access-log.js');
+const { CONDITION_TYPES, REASONS: CONDITION_REASONS } = await load('api/conditions.js');
+const { METRICS } = await load('telemetry/metrics.js');
 
-const reasons = [
-  '# Reasons of a refusal',
-  '',
-  'One word from this list is in the access log (`reason`), in the metric label, and in Envoy\u2019s dynamic metadata. Status and code are those of `errors: Uniform`;',
-  'under `errors: Vendor` a dialect answers as its vendor documents. Generated from `src/lib/reason.ts`.',
-  '',
-  '| reason | status | code | cause | remedy |',
-  '|---|---|---|---|---|',
-  ...Object.entries(REASONS).map(
-    ([reason, row]) =>
-      `| \`${reason}\` | ${row.status} | ${row.code} | ${row.cause.replaceAll('|', '\\|')} | ${row.remedy.replaceAll('|', '\\|')} |`,
+const cell = (text) => String(text).replaceAll('|', '\\|');
+const code = (text) => `\`${text}\``;
+const table = (heads, rows) => [
+  `| ${heads.join(' | ')} |`,
+  `|${heads.map(() => '---').join('|')}|`,
+  ...rows.map((row) => `| ${row.map(cell).join(' | ')} |`),
+];
+const page = (...parts) => `${parts.flat().join('\n')}\n`;
+
+const pages = {
+  'docs/reference/reasons.md': page(
+    '# Reasons of a refusal',
+    '',
+    'One word from this page is in the access log (`reason`) and in the metric label; the authorizer\u2019s are also in Envoy\u2019s dynamic metadata.',
+    'Allowed requests carry `ok`. Generated from the code.',
+    '',
+    '## Refused by the authorizer',
+    '',
+    'Status and code are those of `errors: Uniform`; under `errors: Vendor` a dialect answers as its vendor documents.',
+    '',
+    table(
+      ['reason', 'status', 'code', 'cause', 'remedy'],
+      Object.entries(REASONS).map(([reason, row]) => [code(reason), row.status, row.code, row.cause, row.remedy]),
+    ),
+    '',
+    '## Refused by Envoy itself',
+    '',
+    'Always in the Uniform shape, counted in `countersign_gateway_refusals_total`.',
+    '',
+    table(
+      ['reason', 'meaning'],
+      Object.entries(GATEWAY_REASONS).map(([reason, meaning]) => [code(reason), meaning]),
+    ),
   ),
-  '',
-].join('\n');
-const wanted = new Map([['docs/reference/reasons.md', reasons]]);
+  'docs/reference/conditions.md': page(
+    '# Conditions',
+    '',
+    'What `status.conditions` says, in a cluster and at the admin address under `/status`. Problems that `lint` and `run` print use the same reasons. Generated from the code.',
+    '',
+    table(
+      ['type', 'meaning'],
+      Object.entries(CONDITION_TYPES).map(([type, meaning]) => [code(type), meaning]),
+    ),
+    '',
+    table(
+      ['reason', 'meaning'],
+      Object.entries(CONDITION_REASONS).map(([reason, meaning]) => [code(reason), meaning]),
+    ),
+  ),
+  'docs/reference/metrics.md': page(
+    '# Metrics',
+    '',
+    'At the admin address under `/metrics`, in the Prometheus text format, beside those of the Node process. Labels are closed lists or names of resources. Generated from the code.',
+    '',
+    table(
+      ['metric', 'type', 'labels', 'meaning'],
+      Object.values(METRICS).map(({ name, type, labels, help }) => [
+        code(name),
+        type,
+        labels.map(code).join(', '),
+        help,
+      ]),
+    ),
+  ),
+};
 
-const stale = [...wanted].filter(
+const stale = Object.entries(pages).filter(
   ([path, text]) => !existsSync(join(root, path)) || readFileSync(join(root, path), 'utf8') !== text,
 );
 if (process.argv.includes('--check')) {
   if (stale.length > 0) {
-    console.error(
-      `${stale.map(([path]) => path).join(', ')} differ from the code. Run: npm run build && npm run generate`,
-    );
+    console.error(`${stale.map(([path]) => path).join(', ')} differ from the code. Run: npm run generate`);
     process.exit(1);
   }
 } else {
