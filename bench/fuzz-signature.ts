@@ -30,6 +30,7 @@ const oneOf = <T>(list: readonly T[]): T => list[below(list.length)]!;
 
 const TARGET_TOKENS = [
   '%25',
+  '25',
   '%20',
   '%2F',
   '%2B',

@@ -1,0 +1,115 @@
+/**
+ * docs/compatibility.md: its table of captures is what this run found. `UPDATE_GOLDEN=1` rewrites the table, the text
+ * around it is written by hand.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { Redacted } from '../../src/lib/redacted.js';
+import type { VerificationOptions } from '../../src/signature/dialect.js';
+import { DIALECTS } from '../../src/signature/dialects.js';
+import { verifyRequest } from '../../src/signature/verify.js';
+import { contextOf, expectationsOf, optionsFor } from '../vectors/labels.js';
+import { VECTORS, type Vector } from '../vectors/vector.js';
+
+const PAGE = new URL('../../docs/compatibility.md', import.meta.url);
+const BEGIN = '<!-- captures: written by test/contract/compatibility.test.ts -->';
+const END = '<!-- end of captures -->';
+
+/** Profile or reason, as the log would say. */
+function outcomeOf(vector: Vector, options: Partial<VerificationOptions>): { ok: boolean; word: string } {
+  const key = { keyId: vector.keyId, secrets: [{ secret: new Redacted(vector.secret) }] };
+  const keys = (id: string) => (id === vector.keyId ? key : undefined);
+  const verification = verifyRequest(
+    vector.request,
+    optionsFor(vector.dialect, options),
+    contextOf(vector),
+    keys,
+    vector.nowMs,
+  );
+  return { ok: verification.ok, word: verification.ok ? verification.profile : verification.reason };
+}
+
+/** The files name each changed copy by its original. */
+const sourceOf = ({ source }: Vector): string =>
+  source === '' || source.startsWith('derived from') ? 'changed copies of captures' : source;
+
+class Row {
+  total = 0;
+  accepted = 0;
+  asLabelled = 0;
+  readonly acceptedAs = new Map<string, number>();
+  readonly refusedAs = new Map<string, number>();
+
+  add(vector: Vector): void {
+    this.total++;
+    const expectations = expectationsOf(vector);
+    const wrong = expectations.filter(({ options, verdict }) => {
+      const { ok, word } = outcomeOf(vector, options);
+      return ok !== verdict.accepted || word !== (verdict.accepted ? verdict.profile : verdict.reason);
+    });
+    if (wrong.length === 0) this.asLabelled++;
+    const outcome = outcomeOf(vector, {});
+    if (outcome.ok) this.accepted++;
+    const words = outcome.ok ? this.acceptedAs : this.refusedAs;
+    const lenient = outcome.ok ? outcome : outcomeOf(vector, { compatibility: 'Lenient' });
+    const word = lenient.ok && !outcome.ok ? `${outcome.word} (Lenient: ${lenient.word})` : outcome.word;
+    words.set(word, (words.get(word) ?? 0) + 1);
+  }
+}
+
+const counted = (words: ReadonlyMap<string, number>): string =>
+  [...words]
+    .sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
+    .map(([word, count]) => `${word} ${count}`)
+    .join(', ') || '–';
+
+function table(): string {
+  const lines = [
+    '| dialect | source | requests | as labelled | accepted | as profile or switch | refused | reason |',
+    '| --- | --- | --: | --: | --: | --- | --: | --- |',
+  ];
+  for (const { name } of DIALECTS) {
+    const rows = new Map<string, Row>();
+    for (const vector of VECTORS.filter(({ dialect }) => dialect === name)) {
+      const source = sourceOf(vector);
+      const row = rows.get(source) ?? new Row();
+      rows.set(source, row);
+      row.add(vector);
+    }
+    for (const [source, row] of [...rows].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const { total, asLabelled, accepted, acceptedAs, refusedAs } = row;
+      const cells = [
+        name,
+        source,
+        total,
+        asLabelled,
+        accepted,
+        counted(acceptedAs),
+        total - accepted,
+        counted(refusedAs),
+      ];
+      lines.push(`| ${cells.map((cell) => String(cell).replaceAll('|', '\\|')).join(' | ')} |`);
+    }
+  }
+  return lines.join('\n');
+}
+
+describe('docs/compatibility.md', () => {
+  test('every capture behaves as labelled', () => {
+    const row = new Row();
+    for (const vector of VECTORS) row.add(vector);
+    expect(row.asLabelled).toBe(VECTORS.length);
+    expect(VECTORS.length).toBeGreaterThan(100);
+  });
+
+  test('the table is what this run found (UPDATE_GOLDEN=1 rewrites it)', () => {
+    const page = readFileSync(PAGE, 'utf8');
+    const begin = page.indexOf(BEGIN);
+    const end = page.indexOf(END);
+    expect(begin).toBeGreaterThan(0);
+    expect(end).toBeGreaterThan(begin);
+    const wanted = `${page.slice(0, begin + BEGIN.length)}\n\n${table()}\n\n${page.slice(end)}`;
+    if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(PAGE, wanted);
+    else expect(page).toBe(wanted);
+  });
+});
