@@ -12,7 +12,7 @@ import { refusalsOf } from '../refusal.js';
 import { bodyCoverage, contentMd5, digestHeaders, sha256Digest } from '../tencent/body-digest.js';
 import { formatCredential, hasScheme, parseCredential, readDate, signingLines } from '../tencent/credential.js';
 import { vendorReplyOf } from '../tencent/reply.js';
-import { lineOf, nameOf, signableHeaders } from '../tencent/signing.js';
+import { listed, signableHeaders } from '../tencent/signing.js';
 import {
   formatImfDate,
   hasTooManyParameters,
@@ -200,15 +200,14 @@ export const tencentApplication: Dialect & { readonly name: 'TencentApplication'
       ['x-request-path', request.target],
     ];
     if (body !== undefined) own.push(['digest', sha256Digest(body)]);
-    const signed = signableHeaders([...own, ['host', request.host]], request).sort(byName);
+    const { names, lines } = listed(signableHeaders([...own, ['host', request.host]], request).sort(byName));
     const { path, query } = splitTarget(request.target);
     const source = { path, query, form: form && body ? latin1(body) : undefined };
     const parameters = pathAndParameters(source, 'decoded', 'merged');
-    const lines = signed.map(lineOf).join('\n');
     const text = `${lines}\n${request.method}\n${request.accept ?? ''}\n${contentType}\n${md5}\n${parameters}`;
     const mac = hmac('sha256', key.secret.reveal(), text, 'base64');
     if (md5 !== '') own.push(['content-md5', md5]);
-    own.push(['authorization', formatCredential(key.keyId, 'hmac-sha256', signed.map(nameOf), mac)]);
+    own.push(['authorization', formatCredential(key.keyId, 'hmac-sha256', names, mac)]);
     return own;
   },
   canonicalQuery,

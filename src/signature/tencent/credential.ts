@@ -154,5 +154,5 @@ export function signingLines(request: WireRequest, names: readonly string[]): st
 }
 
 /** `Authorization` as the vendor's demos write it. */
-export const formatCredential = (keyId: string, algorithm: string, names: readonly string[], mac: string): string =>
-  `${SCHEME} id="${keyId}", algorithm="${algorithm}", headers="${names.join(' ')}", signature="${mac}"`;
+export const formatCredential = (keyId: string, algorithm: string, names: string, mac: string): string =>
+  `${SCHEME} id="${keyId}", algorithm="${algorithm}", headers="${names}", signature="${mac}"`;

@@ -6,7 +6,7 @@ import { bodyCoverage, digestHeaders, sha256Digest } from './body-digest.js';
 import type { SignedDate } from './credential.js';
 import { formatCredential, hasScheme, parseCredential, readDate, signingLines } from './credential.js';
 import { vendorReplyOf } from './reply.js';
-import { lineOf, nameOf, signableHeaders } from './signing.js';
+import { listed, signableHeaders } from './signing.js';
 
 const refuse = refusalsOf('Tencent');
 
@@ -73,9 +73,8 @@ export const tencent: Dialect & { readonly name: 'Tencent' } = {
       [PATH_HEADER, request.target],
     ];
     if (request.body !== undefined) own.push(['digest', sha256Digest(request.body)]);
-    const signed = signableHeaders([own[0]!, ['host', request.host], ...own.slice(1)], request);
-    const names = signed.map(nameOf);
-    const mac = hmac('sha256', key.secret.reveal(), signed.map(lineOf).join('\n'), 'base64');
+    const { names, lines } = listed(signableHeaders([own[0]!, ['host', request.host], ...own.slice(1)], request));
+    const mac = hmac('sha256', key.secret.reveal(), lines, 'base64');
     return [...own, ['authorization', formatCredential(key.keyId, 'hmac-sha256', names, mac)]];
   },
   // The query is covered only as part of x-request-path, byte for byte: it is sent as it came.

@@ -4,8 +4,16 @@ import { hasNonAscii, trimBlanks } from '../wire.js';
 
 type Header = readonly [name: string, value: string];
 
-export const nameOf = ([name]: Header): string => name;
-export const lineOf = ([name, value]: Header): string => `${name}: ${value}`;
+/** The names as the credential lists them, and the lines signed, LF between. */
+export function listed(signed: readonly Header[]): { readonly names: string; readonly lines: string } {
+  let names = '';
+  let lines = '';
+  for (const [name, value] of signed) {
+    names += names === '' ? name : ` ${name}`;
+    lines += lines === '' ? `${name}: ${value}` : `\n${name}: ${value}`;
+  }
+  return { names, lines };
+}
 
 /** The scheme's own headers, then the request's with values that every client signs alike: not empty, ASCII, once. */
 export function signableHeaders(own: readonly Header[], request: OutgoingRequest): Header[] {
