@@ -9,8 +9,9 @@ import { errorMessage } from '../lib/errors.js';
 import { Redacted } from '../lib/redacted.js';
 import { aes, type AesAlgorithm } from '../signature/aes/scheme.js';
 import { basic } from '../signature/basic/scheme.js';
-import type { DialectName, WireRequest } from '../signature/dialect.js';
+import type { DialectName, VerificationContext, WireRequest } from '../signature/dialect.js';
 import { explainRequest } from '../signature/explain.js';
+import { parseCompactDate } from '../signature/wire.js';
 import type { CommandIo } from './io.js';
 import { readVerification } from './verification-options.js';
 
@@ -29,10 +30,11 @@ interface Line {
     readonly headers: readonly (readonly [name: string, value: string])[];
     readonly bodyBase64?: string;
   };
-  /** ISO 8601, or milliseconds since the epoch. */
+  /** ISO 8601, its basic form as the credentials write it (`20240305T080910Z`), or milliseconds since the epoch. */
   readonly at?: string | number;
   readonly options?: Readonly<Record<string, unknown>>;
-  readonly environmentPath?: { readonly basePath: string; readonly segment: string };
+  /** Path down to the environment's segment, which TencentApplication does not sign: `release`, `/orders/release`. */
+  readonly environmentPath?: string | { readonly basePath: string; readonly segment: string };
   /** AES only: what the credential calls the key. */
   readonly keyName?: string;
   readonly algorithm?: string;
@@ -73,14 +75,14 @@ function judge(line: Line): Verdict {
     headers: wireHeaders(line.request.headers),
     body: Buffer.from(line.request.bodyBase64 ?? '', 'base64'),
   };
-  const nowMs = typeof line.at === 'number' ? line.at : Date.parse(line.at ?? '');
+  const nowMs = timeOf(line.at);
   // Basic has no date.
   if (Number.isNaN(nowMs) && line.dialect !== 'Basic') throw new TypeError('at must be a time');
   if (line.dialect === 'Basic' || line.dialect === 'AES') return judgeBackendScheme(line, request, nowMs);
   const { verdict, attempts } = explainRequest(
     request,
     readVerification({ dialects: [line.dialect], ...line.options }),
-    line.environmentPath ? { environmentPath: line.environmentPath } : {},
+    contextOf(line.environmentPath),
     (id) => (id === line.keyId ? { keyId: id, secrets: [{ secret: new Redacted(line.secret) }] } : undefined),
     nowMs,
   );
@@ -94,6 +96,18 @@ function judge(line: Line): Verdict {
     ...(attempt?.canonicalRequest === undefined ? {} : { canonicalRequest: attempt.canonicalRequest }),
     ...(attempt ? { stringToSign: attempt.stringToSign } : {}),
   };
+}
+
+function timeOf(at: Line['at']): number {
+  return typeof at === 'number' ? at : (parseCompactDate(at ?? '') ?? Date.parse(at ?? ''));
+}
+
+function contextOf(path: Line['environmentPath']): VerificationContext {
+  if (path === undefined || path === '') return {};
+  if (typeof path !== 'string') return { environmentPath: path };
+  const segments = path.split('/').filter((segment) => segment !== '');
+  const segment = segments.pop();
+  return segment === undefined ? {} : { environmentPath: { basePath: `/${segments.join('/')}`, segment } };
 }
 
 /** Over HTTP/2 the host is `:authority`; other pseudo headers are the request line. */
