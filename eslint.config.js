@@ -3,11 +3,17 @@ import tseslint from 'typescript-eslint';
 const noEnvironment = { object: 'process', property: 'env', message: 'Read the environment in src/config only.' };
 const noExit = { object: 'process', property: 'exit', message: 'End the process in src/cli only.' };
 
-const noReveal = { selector: "CallExpression[callee.property.name='reveal']", message: 'Secrets are revealed in signature, authz, policy and app only.' };
+const noReveal = {
+  selector: "CallExpression[callee.property.name='reveal']",
+  message: 'Secrets are revealed in signature, authz, policy and app only.',
+};
 const noAmbient = [
   { selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']", message: 'Take a clock.' },
   { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Take a clock.' },
-  { selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']", message: 'Take randomness as a parameter.' },
+  {
+    selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']",
+    message: 'Take randomness as a parameter.',
+  },
 ];
 
 export default tseslint.config(
@@ -44,5 +50,8 @@ export default tseslint.config(
     files: ['src/{signature,policy}/**'],
     rules: { 'no-restricted-syntax': ['error', ...noAmbient], 'no-console': 'error' },
   },
-  { files: ['test/**'], rules: { '@typescript-eslint/no-unsafe-assignment': 'off', '@typescript-eslint/no-unsafe-member-access': 'off' } },
+  {
+    files: ['test/**'],
+    rules: { '@typescript-eslint/no-unsafe-assignment': 'off', '@typescript-eslint/no-unsafe-member-access': 'off' },
+  },
 );

@@ -22,7 +22,8 @@ export const EMPTY_MODEL: Model = { callerKeys: [], groups: [], grants: [], plan
 export type KeyState = 'Enabled' | 'Disabled';
 
 /** Which namespaces may use a caller key (`allowedAuthorizers`, selectors already resolved to names). */
-export type AdmittedNamespaces = { readonly all: true } | { readonly all: false; readonly namespaces: ReadonlySet<string> };
+export type AdmittedNamespaces =
+  { readonly all: true } | { readonly all: false; readonly namespaces: ReadonlySet<string> };
 
 export interface CallerKey {
   readonly key: ResourceKey;
