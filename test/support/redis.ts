@@ -95,7 +95,11 @@ export async function startRedis({ settings = [], executable }: RedisServerOptio
     get port() {
       return port;
     },
-    command: async (...args) => control?.sendCommand(args),
+    async command(...args) {
+      // A server that becomes a replica ends its connections.
+      if (control && !control.isOpen) await (control = connectControl(port)).connect();
+      return control?.sendCommand(args);
+    },
     stall: () => void child.kill('SIGSTOP'),
     resume: () => void child.kill('SIGCONT'),
     kill,
@@ -115,6 +119,8 @@ export interface SentinelSet {
   readonly servers: readonly [RedisServer, RedisServer];
   /** Of the two, the one that the Sentinels name. */
   master(): Promise<RedisServer>;
+  /** Asks the Sentinels to make the other one master. */
+  failover(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -176,6 +182,7 @@ export async function startSentinel(options: RedisServerOptions = {}): Promise<S
       const [, port] = (await ask(controls[0]!, 'GET-MASTER-ADDR-BY-NAME')) as unknown as string[];
       return Number(port) === first.port ? first : second;
     },
+    failover: async () => void (await ask(controls[0]!, 'FAILOVER')),
     async stop() {
       for (const control of controls) control.destroy();
       await Promise.all(children.map(endProcess));
