@@ -11,9 +11,13 @@ import { verifyRequest } from '../../src/signature/verify.js';
 import { contextOf, expectationsOf, optionsFor } from '../vectors/labels.js';
 import { VECTORS, type Vector } from '../vectors/vector.js';
 
+/** The clients suite writes it: unmodified clients through a running gateway. */
+const CLIENTS_PAGE = new URL('../../docs/clients/README.md', import.meta.url);
 const PAGE = new URL('../../docs/compatibility.md', import.meta.url);
 const BEGIN = '<!-- captures: written by test/contract/compatibility.test.ts -->';
 const END = '<!-- end of captures -->';
+const CLIENTS_BEGIN = '<!-- clients: taken from docs/clients/README.md by test/contract/compatibility.test.ts -->';
+const CLIENTS_END = '<!-- end of clients -->';
 
 /** Profile or reason, as the log would say. */
 function outcomeOf(vector: Vector, options: Partial<VerificationOptions>): { ok: boolean; word: string } {
@@ -94,6 +98,22 @@ function table(): string {
   return lines.join('\n');
 }
 
+/** The rows of the clients' own page, one cell for each case. */
+const clientTable = (): string =>
+  readFileSync(CLIENTS_PAGE, 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .map((line) => line.replace(/ {2,}/g, ' ').replace(/-{4,}/g, '---'))
+    .join('\n');
+
+/** `page` with what stands between the two marks replaced. */
+function withSection(page: string, begin: string, end: string, text: string): string {
+  const [from, to] = [page.indexOf(begin), page.indexOf(end)];
+  expect(from).toBeGreaterThan(0);
+  expect(to).toBeGreaterThan(from);
+  return `${page.slice(0, from + begin.length)}\n\n${text}\n\n${page.slice(to)}`;
+}
+
 describe('docs/compatibility.md', () => {
   test('every capture behaves as labelled', () => {
     const row = new Row();
@@ -102,13 +122,10 @@ describe('docs/compatibility.md', () => {
     expect(VECTORS.length).toBeGreaterThan(100);
   });
 
-  test('the table is what this run found (UPDATE_GOLDEN=1 rewrites it)', () => {
+  test('its tables are what this run and the clients suite found (UPDATE_GOLDEN=1 rewrites it)', () => {
     const page = readFileSync(PAGE, 'utf8');
-    const begin = page.indexOf(BEGIN);
-    const end = page.indexOf(END);
-    expect(begin).toBeGreaterThan(0);
-    expect(end).toBeGreaterThan(begin);
-    const wanted = `${page.slice(0, begin + BEGIN.length)}\n\n${table()}\n\n${page.slice(end)}`;
+    const captures = withSection(page, BEGIN, END, table());
+    const wanted = withSection(captures, CLIENTS_BEGIN, CLIENTS_END, clientTable());
     if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(PAGE, wanted);
     else expect(page).toBe(wanted);
   });
