@@ -1,13 +1,14 @@
 /**
- * From resources to what is served: translate, authorizer table, Envoy snapshot, and back from acknowledgements
- * to conditions. Order of a change: the table learns the new routes, Envoy gets them, and only when every Envoy
- * holds them the table forgets the old ones.
+ * From resources to what is served: translate, policy, Envoy snapshot, and back from acknowledgements to conditions.
+ * Order of a change: the authorizers learn the new routes, Envoy gets them, and only when every Envoy holds them the
+ * authorizers forget the old ones.
  */
 import type { Problem } from '../api/problem.js';
-import type { Authorizer } from '../authz/authorizer.js';
+import type { Kind } from '../api/types.js';
 import type { Clock } from '../lib/clock.js';
 import { errorMessage } from '../lib/errors.js';
 import { EMPTY_MODEL, type Group, type Model } from '../model/model.js';
+import { encodePolicy } from '../policy/encode.js';
 import type { CounterStore } from '../ratelimit/store.js';
 import type { ResourceSet } from '../resources/resource-set.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -19,25 +20,32 @@ import { clusterName } from '../xds/names.js';
 import type { RenderOptions } from '../xds/render/options.js';
 import { renderSnapshot } from '../xds/render/snapshot.js';
 import { CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE } from '../xds/resource-types.js';
-import type { AdsServer } from '../xds/server/ads-server.js';
-import type { NodeEvent } from '../xds/server/plane.js';
+import type { NodeEvent, SnapshotPlane } from '../xds/server/plane.js';
+import type { Resources, Snapshot } from '../xds/snapshot.js';
 import { createDebounce } from './debounce.js';
 import type { KeyState } from './key-state.js';
+import { NodeTracker, type ExpectedNode, type NodeKind } from './node-tracker.js';
+import { ObjectStates, POLICY_TYPE_OF } from './object-states.js';
+import type { AuthorizerPlane } from './policy-publisher.js';
 import { createStatusBoard, type BoardEntry, type ReadyChange } from './status-board.js';
 
 export interface ControllerOptions {
   readonly context: Omit<TranslateContext, 'nowMs'>;
   readonly renderOptions: RenderOptions;
-  readonly keyState: KeyState;
-  readonly authorizer: Pick<Authorizer, 'setModel' | 'dropRetired'>;
-  readonly ads: Pick<AdsServer, 'snapshot' | 'setSnapshot' | 'acknowledged' | 'nodes'>;
+  readonly keyState: Pick<KeyState, 'complete'>;
+  readonly authorizers: AuthorizerPlane;
+  readonly envoys: Pick<SnapshotPlane, 'snapshot' | 'setSnapshot' | 'holders'>;
   /** Where the counters of plans are kept. */
   readonly limiter: Pick<CounterStore, 'mode' | 'health'>;
+  /** How long a node that vanished is still expected to take up changes. */
+  readonly nodeLossMs: number;
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly clock: Clock;
-  /** After each rebuild and each change of what Envoy acknowledged. */
+  /** After each rebuild and each change of what nodes acknowledged. */
   readonly onChange: (change: ControllerChange) => void;
+  /** A node vanished and is no longer expected. */
+  readonly onNodeLost?: (node: ExpectedNode) => void;
 }
 
 export interface ControllerChange {
@@ -48,8 +56,8 @@ export interface ControllerChange {
 export interface Controller {
   /** The newest resources; a rebuild follows after a short quiet time. */
   setResources(resources: ResourceSet): void;
-  /** Give every event of the ADS server here. */
-  onNode(event: NodeEvent): void;
+  /** Give every event of both planes here. */
+  onNode(kind: NodeKind, event: NodeEvent): void;
   /** Call it when the health of `limiter` has changed. */
   onLimiterChange(): void;
   /** Resolves after the first rebuild, when table and snapshot exist. */
@@ -59,13 +67,24 @@ export interface Controller {
   readonly model: Model;
   readonly entries: readonly BoardEntry[];
   readonly problems: readonly Problem[];
+  readonly nodes: readonly NodeProgress[];
   close(): Promise<void>;
+}
+
+export interface NodeProgress extends Omit<ExpectedNode, 'held'> {
+  /** Holds the configuration as it is now. */
+  readonly current: boolean;
 }
 
 const QUIET_MS = 50;
 const MAX_DELAY_MS = 500;
 /** An upload that picked its route before a change may still be on its way to the authorizer. */
 const RETIRE_DELAY_MS = 15_000;
+/** Envoy gets a change at the latest after this, even if authorizers never settle. */
+const MAX_SETTLE_MS = 5_000;
+/** Acknowledgements come in bursts; conditions are worked out once for all of them. */
+const REPORT_DELAY_MS = 10;
+const NODE_CHECK_MS = 1_000;
 
 interface Rejected {
   readonly version: string | undefined;
@@ -73,24 +92,33 @@ interface Rejected {
 }
 
 export function createController(options: ControllerOptions): Controller {
-  const { context, renderOptions, keyState, authorizer, ads, limiter, metrics, log, clock, onChange } = options;
+  const { context, renderOptions, keyState, authorizers, envoys, limiter, metrics, log, clock, onChange } = options;
   const memo = createTranslationMemo();
   const board = createStatusBoard(clock);
-  const closing = new AbortController();
+  const tracker = new NodeTracker(options.nodeLossMs);
+  const objects = new ObjectStates();
   // An Envoy that has only just connected subscribes to these in turn.
   const typeUrls = [CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE, ...(renderOptions.https ? [SECRET_TYPE] : [])];
   let resources: ResourceSet | undefined;
   let translation: Translation = { model: EMPTY_MODEL, statuses: new Map(), problems: [], nextChangeMs: undefined };
-  let acknowledgedVersion: string | undefined;
-  let served = false;
+  let policy: Resources = new Map();
+  /** Number of the state that authorizers were given last, and of that which Envoys were given. */
+  let state = 0;
+  let envoyState = 0;
+  /** State whose routes every Envoy holds, so that authorizers were told to forget older ones. */
+  let retiredState = 0;
+  let pending: { readonly snapshot: Snapshot; readonly state: number } | undefined;
+  let publishing: Promise<void> | undefined;
   let retireTimer: NodeJS.Timeout | undefined;
-  /** Groups as Envoy acknowledged them: the same object again is programmed already. */
-  let programmed = new Map<string, Group>();
+  let reportTimer: NodeJS.Timeout | undefined;
+  let closed = false;
   /** By `typeUrl name`. */
   const rejected = new Map<string, Rejected>();
   let resolveBuilt = (): void => undefined;
   const built = new Promise<void>((resolve) => (resolveBuilt = resolve));
 
+  const nodeTimer = setInterval(giveUpNodes, NODE_CHECK_MS);
+  nodeTimer.unref();
   const debounce = createDebounce({
     quietMs: QUIET_MS,
     maxMs: MAX_DELAY_MS,
@@ -105,61 +133,93 @@ export function createController(options: ControllerOptions): Controller {
     const stopTimer = metrics.rebuildDuration.startTimer();
     const complete = await keyState.complete(resources);
     translation = translate(complete, { ...context, nowMs: clock() }, memo);
-    authorizer.setModel(translation.model);
-    const snapshot = renderSnapshot(translation.model, renderOptions);
+    const { model } = translation;
+    policy = encodePolicy(model);
+    state += 1;
+    objects.update(translation.statuses, model, policy, state);
+    authorizers.setModel(model, policy);
+    const snapshot = renderSnapshot(model, renderOptions);
     stopTimer();
-    if (snapshot.version !== ads.snapshot.version) publish(snapshot);
+    offerToEnvoys(snapshot);
     debounce.setAlarm(translation.nextChangeMs);
     metrics.snapshotVersion.reset();
     metrics.snapshotVersion.set({ version: snapshot.version }, 1);
     log.debug({ snapshot: snapshot.version }, 'configuration rebuilt');
-    if (acknowledgedVersion === snapshot.version) markProgrammed();
+    for (const [key, { version }] of rejected) if (versionOf(key) !== version) rejected.delete(key);
+    progress();
     report();
     resolveBuilt();
   }
 
-  function publish(snapshot: ReturnType<typeof renderSnapshot>): void {
+  /** At once when the authorizers know the routes already. */
+  function offerToEnvoys(snapshot: Snapshot): void {
+    if (snapshot.version === envoys.snapshot.version) {
+      pending = undefined;
+      envoyState = state;
+      return;
+    }
+    // Authorizers must not forget routes that Envoy still has under the state before.
     clearTimeout(retireTimer);
-    ads.setSnapshot(snapshot);
-    for (const [key, { version }] of rejected) if (versionOf(key) !== version) rejected.delete(key);
-    awaitAcknowledgement(snapshot.version);
+    retireTimer = undefined;
+    pending = { snapshot, state };
+    publishing ??= publishWhenSettled().finally(() => (publishing = undefined));
   }
 
-  function awaitAcknowledgement(version: string): void {
-    ads.acknowledged(version, { typeUrls, minimumNodes: 1, signal: closing.signal }).then(
-      () => onAcknowledged(version),
-      () => undefined,
-    );
+  async function publishWhenSettled(): Promise<void> {
+    const latestMs = performance.now() + MAX_SETTLE_MS;
+    while (pending && !closed) {
+      const wanted = pending;
+      const settled = authorizers.settled();
+      if (settled) await settled;
+      // Meanwhile there is a newer one, which the authorizers may not know yet.
+      if (pending !== wanted && performance.now() < latestMs) continue;
+      if (!pending || closed) return;
+      const { snapshot } = pending;
+      envoyState = pending.state;
+      pending = undefined;
+      envoys.setSnapshot(snapshot);
+      progress();
+    }
   }
 
-  function onAcknowledged(version: string): void {
-    served = true;
-    // A later snapshot waits for its own acknowledgement.
-    if (version !== ads.snapshot.version) return;
-    acknowledgedVersion = version;
-    log.debug({ snapshot: version }, 'configuration acknowledged by Envoy');
-    markProgrammed();
-    clearTimeout(retireTimer);
-    retireTimer = setTimeout(() => authorizer.dropRetired(), RETIRE_DELAY_MS);
+  /** Takes note of what nodes hold. */
+  function progress(): void {
+    for (const node of envoys.holders(typeUrls)) tracker.holds('envoy', node, envoyState);
+    for (const node of authorizers.holders()) tracker.holds('authorizer', node, state);
+    authorizers.setAuthorizers(tracker.expected('authorizer').length);
+    const expected = tracker.expected('envoy');
+    if (pending || retireTimer || retiredState === envoyState || expected.length === 0) return;
+    if (expected.some(({ held }) => held < envoyState)) return;
+    const held = envoyState;
+    log.debug({ snapshot: envoys.snapshot.version }, 'configuration acknowledged by Envoy');
+    retireTimer = setTimeout(() => {
+      retireTimer = undefined;
+      // An edit that left Envoy alone changes nothing about it.
+      retiredState = held;
+      authorizers.dropRetired();
+      progress();
+    }, RETIRE_DELAY_MS);
     retireTimer.unref();
-    report();
   }
 
-  function markProgrammed(): void {
-    programmed = new Map(
-      translation.model.groups.filter((group) => rejectionOf(group) === undefined).map((group) => [group.key, group]),
-    );
+  function giveUpNodes(): void {
+    const lost = tracker.expire(clock());
+    if (lost.length === 0) return;
+    for (const node of lost) options.onNodeLost?.(node);
+    progress();
+    reportSoon();
   }
 
   const versionOf = (key: string): string | undefined => {
     const [typeUrl = '', name = ''] = key.split(' ');
-    return ads.snapshot.resources.get(typeUrl)?.get(name)?.version;
+    return (envoys.snapshot.resources.get(typeUrl) ?? policy.get(typeUrl))?.get(name)?.version;
   };
 
   /** Envoy's message about a resource made of the group. Only clusters belong to single groups. */
-  function rejectionOf(group: Group): string | undefined {
+  function envoyRejection(group: Group): string | undefined {
     for (const [key, { error }] of rejected) {
-      const [typeUrl, name] = key.split(' ');
+      const [typeUrl = '', name] = key.split(' ');
+      if (!typeUrls.includes(typeUrl)) continue;
       if (typeUrl !== CLUSTER_TYPE) return error;
       const backends = group.environments
         .flatMap(({ route, apis }) => [route, ...apis.map((api) => api.route)])
@@ -169,32 +229,68 @@ export function createController(options: ControllerOptions): Controller {
     return undefined;
   }
 
-  function outcomeOf(status: ObjectStatus, groups: ReadonlyMap<string, Group>): ProgrammedOutcome {
-    if (ads.nodes.length === 0 && acknowledgedVersion === undefined) return { type: 'NoDataPlane' };
-    // Keys, grants and plans are the authorizer's, which has had them since the rebuild.
-    if (status.object.kind !== 'ApiGroup') return { type: 'Programmed' };
-    const key = `${status.object.namespace}/${status.object.name}`;
-    const group = groups.get(key);
-    const error = group && rejectionOf(group);
-    if (error !== undefined) return { type: 'Rejected', message: error };
-    if (programmed.get(key) === group) return { type: 'Programmed' };
-    return { type: 'Propagating', acked: 0, expected: 1, lacking: ['envoy'] };
-  }
-
   function report(): void {
+    clearTimeout(reportTimer);
+    reportTimer = undefined;
     const groups = new Map(translation.model.groups.map((group) => [group.key, group]));
     const limits = { mode: limiter.mode, ...limiter.health() };
+    const all = [...tracker.expected('envoy'), ...tracker.expected('authorizer')];
+    // Keys, grants and plans are the authorizers'; a group is Envoy's too.
+    const expectedOf = { own: tracker.expected('authorizer'), all };
+
+    const outcomeOf = (id: string, { object }: ObjectStatus): ProgrammedOutcome => {
+      const key = `${object.namespace}/${object.name}`;
+      const group = object.kind === 'ApiGroup' ? groups.get(key) : undefined;
+      const error =
+        rejected.get(`${POLICY_TYPE_OF[object.kind as Kind]} ${key}`)?.error ?? (group && envoyRejection(group));
+      if (error !== undefined) return { type: 'Rejected', message: error };
+      const expected = object.kind === 'ApiGroup' ? expectedOf.all : expectedOf.own;
+      if (expected.length === 0) return { type: 'NoDataPlane' };
+      const changedAt = objects.changedAt(id);
+      const lacking = expected.filter(({ held }) => held < changedAt);
+      if (lacking.length === 0) return { type: 'Programmed' };
+      return {
+        type: 'Propagating',
+        acked: expected.length - lacking.length,
+        expected: expected.length,
+        lacking: lacking.map(({ id: name }) => name),
+      };
+    };
+
     const statuses = new Map(
-      [...translation.statuses].map(([key, status]) => [
-        key,
-        withProgrammed(withLimiter(status, limits), outcomeOf(status, groups)),
+      [...translation.statuses].map(([id, status]) => [
+        id,
+        withProgrammed(withLimiter(status, limits), outcomeOf(id, status)),
       ]),
     );
     const ready = board.update(statuses);
     metrics.resources.reset();
-    for (const { kind, ready: state, count } of board.counts()) metrics.resources.set({ kind, ready: state }, count);
+    for (const { kind, ready: readiness, count } of board.counts())
+      metrics.resources.set({ kind, ready: readiness }, count);
     onChange({ problems: translation.problems, ready });
   }
+
+  function reportSoon(): void {
+    if (!closed) reportTimer ??= setTimeout(report, REPORT_DELAY_MS);
+  }
+
+  function onRejected(kind: NodeKind, event: NodeEvent & { readonly type: 'rejected' }): void {
+    const type = event.typeUrl.slice(event.typeUrl.lastIndexOf('.') + 1);
+    metrics.xdsNacks.inc({ type });
+    for (const name of event.resourceNames) {
+      const key = `${event.typeUrl} ${name}`;
+      rejected.set(key, { version: versionOf(key), error: event.error });
+      log.error(
+        { type, name, node: event.node.id, error: event.error },
+        kind === 'envoy'
+          ? 'Envoy rejected a part of its configuration and keeps what it had'
+          : 'an authorizer rejected a part of its policy and refuses what it covers',
+      );
+    }
+  }
+
+  // A local authorizer never connects; it is there.
+  for (const node of authorizers.holders()) tracker.connected('authorizer', node);
 
   return {
     built,
@@ -202,29 +298,29 @@ export function createController(options: ControllerOptions): Controller {
       resources = next;
       debounce.trigger();
     },
-    onNode(event) {
-      if (event.type === 'disconnected' && ads.nodes.length === 0) served = false;
-      if (event.type === 'connected') awaitAcknowledgement(ads.snapshot.version);
-      if (event.type === 'connected' || event.type === 'disconnected') return report();
-      const { typeUrl } = 'typeUrl' in event ? event : { typeUrl: '' };
-      const type = typeUrl.slice(typeUrl.lastIndexOf('.') + 1);
-      if (event.type === 'acknowledged') metrics.xdsAcks.inc({ type });
-      if (event.type === 'rejected') {
-        metrics.xdsNacks.inc({ type });
-        for (const name of event.resourceNames) {
-          const key = `${typeUrl} ${name}`;
-          rejected.set(key, { version: versionOf(key), error: event.error });
-          log.error(
-            { type, name, error: event.error },
-            'Envoy rejected a part of its configuration and keeps what it had',
-          );
-        }
-        report();
+    onNode(kind, event) {
+      switch (event.type) {
+        case 'connected':
+          tracker.connected(kind, event.node);
+          break;
+        case 'disconnected':
+          tracker.disconnected(kind, event.node, event.goodbye, clock());
+          break;
+        case 'acknowledged':
+          metrics.xdsAcks.inc({ type: event.typeUrl.slice(event.typeUrl.lastIndexOf('.') + 1) });
+          break;
+        case 'rejected':
+          onRejected(kind, event);
       }
+      // The plane counts the event only after it was told.
+      queueMicrotask(() => {
+        if (!closed) progress();
+      });
+      reportSoon();
     },
     onLimiterChange: () => report(),
     get served() {
-      return served;
+      return tracker.serves('envoy');
     },
     get model() {
       return translation.model;
@@ -235,9 +331,18 @@ export function createController(options: ControllerOptions): Controller {
     get problems() {
       return translation.problems;
     },
+    get nodes() {
+      const latest = { envoy: pending ? Number.MAX_SAFE_INTEGER : envoyState, authorizer: state };
+      return [...tracker.expected('envoy'), ...tracker.expected('authorizer')].map(({ held, ...node }) => ({
+        ...node,
+        current: held >= latest[node.kind],
+      }));
+    },
     async close() {
-      closing.abort();
+      closed = true;
+      clearInterval(nodeTimer);
       clearTimeout(retireTimer);
+      clearTimeout(reportTimer);
       await debounce.close();
     },
   };

@@ -35,6 +35,7 @@ import { createCounterStore } from './counter-store.js';
 import { createEnvoyProcess } from './envoy-process.js';
 import { openKeyState } from './key-state.js';
 import { observeChecks } from './observe-checks.js';
+import { createLocalAuthorizers } from './policy-publisher.js';
 import { formatProblem, placeProblems, type PlacedProblem } from './problem-text.js';
 import { readVersions } from './versions.js';
 
@@ -105,7 +106,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     onError: (error) => log.error({ error: errorMessage(error) }, 'the folder cannot be read'),
   });
   let envoyMessage = 'starting';
-  const ads = createAdsServer({ onNode: (event) => controllerRef?.onNode(event), clock });
+  const ads = createAdsServer({ onNode: (event) => controllerRef?.onNode('envoy', event), clock });
   let controllerRef: ReturnType<typeof createController> | undefined;
   let envoyRef: ReturnType<typeof createEnvoyProcess> | undefined;
 
@@ -173,9 +174,10 @@ export function createGateway(options: GatewayOptions): Gateway {
       context: translateContext(config),
       renderOptions: renderOptions(config),
       keyState,
-      authorizer,
-      ads,
+      authorizers: createLocalAuthorizers(authorizer),
+      envoys: ads,
       limiter: store,
+      nodeLossMs: config.nodeLossTimeMs,
       metrics,
       log,
       clock,

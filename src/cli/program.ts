@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { errorMessage } from '../lib/errors.js';
 import { CommandError, EXIT, type CommandIo } from './io.js';
+import { addAuthorizerCommand } from './authorizer.js';
 import { addKeysCommand } from './keys.js';
 import { addLintCommand } from './lint.js';
 import { addRenderCommand } from './render.js';
@@ -30,6 +31,7 @@ export async function runProgram(args: readonly string[], io: CommandIo): Promis
   let exitCode: number = EXIT.ok;
   const setExitCode = (code: number): void => void (exitCode = code);
   addRunCommand(program, io, setExitCode);
+  addAuthorizerCommand(program, io, setExitCode);
   addLintCommand(program, io, setExitCode);
   addRenderCommand(program, io, setExitCode);
   addKeysCommand(program, io);

@@ -5,6 +5,7 @@ import type { GatewayAddresses } from '../app/gateway.js';
 import { errorMessage } from '../lib/errors.js';
 import { EXIT, type CommandIo } from './io.js';
 import { addSettings, readSettings, type SettingFlags } from './settings-options.js';
+import { stopOnSignal } from './stop-on-signal.js';
 
 export function addRunCommand(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
   const command = program
@@ -77,27 +78,3 @@ async function run(dir: string, flags: SettingFlags, io: CommandIo): Promise<num
 
 const readyText = ({ http, https, admin }: GatewayAddresses, summary: string): string =>
   `ready: ${[http, https].filter((url) => url !== undefined).join(' and ')} (${summary}), admin ${admin}/status`;
-
-const EXIT_BY_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
-
-/** `done` resolves after `stop`, which the first signal calls; the second signal ends the process. */
-function stopOnSignal(stop: (signal: string) => Promise<void>) {
-  let first: string | undefined;
-  let resolve: () => void;
-  const done = new Promise<void>((r) => (resolve = r));
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (first !== undefined) process.exit(EXIT_BY_SIGNAL[signal as keyof typeof EXIT_BY_SIGNAL]);
-    first = signal;
-    void stop(signal).finally(() => {
-      dispose();
-      resolve();
-    });
-  };
-  const dispose = (): void => {
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  return { done, dispose, signalled: () => first !== undefined };
-}

@@ -13,7 +13,7 @@ export interface AdminServerOptions {
   /** 0 = any free one. */
   readonly port: number;
   readonly health: Health;
-  readonly metrics: Metrics;
+  readonly metrics: Pick<Metrics, 'render' | 'contentType'>;
   /** Everything `/status` shows; must be redacted already. */
   readonly status: () => unknown;
   readonly version: Readonly<Record<string, string>>;

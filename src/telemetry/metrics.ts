@@ -2,7 +2,7 @@
  * Every metric, in one table. Labels are closed lists (reasons, dialects, kinds) or names of resources: a caller
  * can never make a new series. The only file that knows prom-client.
  */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 export interface MetricRow {
   readonly name: `countersign_${string}`;
@@ -93,7 +93,7 @@ export const METRICS = {
     name: 'countersign_limiter_degraded_total',
     type: 'counter',
     labels: ['outcome'],
-    help: 'Checks that had to be decided without the counter store, by what its failure policy made of them.',
+    help: 'Checks that were decided without the counter store, by what the failure policies made of them: admitted or the reason.',
   },
   shadowExceeded: {
     name: 'countersign_shadow_exceeded_total',
@@ -119,6 +119,8 @@ type Instrument<Row extends MetricRow> = Row['type'] extends 'counter'
 export type Metrics = { readonly [Name in keyof typeof METRICS]: Instrument<(typeof METRICS)[Name]> } & {
   /** The text of `/metrics`. */
   render(): Promise<string>;
+  /** As plain data, for `mergeMetrics` in another process. */
+  export(): Promise<unknown>;
   readonly contentType: string;
 };
 
@@ -133,5 +135,14 @@ export function createMetrics({ processMetrics = false }: { readonly processMetr
     return new Histogram({ ...options, ...(row.buckets ? { buckets: [...row.buckets] } : {}) });
   };
   const instruments = Object.fromEntries(Object.entries(METRICS).map(([name, row]) => [name, create(row)]));
-  return { ...instruments, render: () => registry.metrics(), contentType: registry.contentType } as Metrics;
+  return {
+    ...instruments,
+    render: () => registry.metrics(),
+    export: () => registry.getMetricsAsJSON(),
+    contentType: registry.contentType,
+  } as Metrics;
 }
+
+/** The text of `/metrics` of several processes that do the same: counters and histograms are summed up. */
+export const mergeMetrics = (parts: readonly unknown[]): Promise<string> =>
+  AggregatorRegistry.aggregate(parts as object[]).metrics();

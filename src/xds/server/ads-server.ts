@@ -107,7 +107,7 @@ export function createAdsServer({ credentials, ...options }: AdsServerOptions = 
     get nodes() {
       return plane.nodes;
     },
-    holders: (typeUrls) => plane.holders(typeUrls),
+    holders: (typeUrls, extent) => plane.holders(typeUrls, extent),
   };
 }
 

@@ -78,6 +78,11 @@ export class DeltaStream {
     });
   }
 
+  /** Has the client refused any of the current resources of these types? */
+  hasRejected(typeUrls: readonly string[]): boolean {
+    return typeUrls.some((typeUrl) => this.#states.get(typeUrl)?.hasRejected === true);
+  }
+
   #additions(states: readonly TypeState[], nowMs: number): Poll {
     const responses: DeltaDiscoveryResponse[] = [];
     let settlesAtMs = 0;

@@ -76,8 +76,8 @@ export interface SnapshotPlane {
    */
   acknowledged(version: string, options?: AcknowledgedOptions): Promise<void>;
   readonly nodes: readonly ConnectedNode[];
-  /** Nodes that hold the current snapshot in these types, but for what they rejected. */
-  holders(typeUrls: readonly string[]): readonly ConnectedNode[];
+  /** Nodes that hold the current snapshot in these types: with `all` without exception, else but for what they rejected. */
+  holders(typeUrls: readonly string[], extent?: 'all'): readonly ConnectedNode[];
 }
 
 export interface Plane extends SnapshotPlane {
@@ -264,9 +264,10 @@ export function createPlane(options: PlaneOptions = {}): Plane {
       return [...connections].map(({ node }) => node);
     },
 
-    holders(typeUrls) {
+    holders(typeUrls, extent) {
       return [...connections]
         .filter(({ stream }) => stream.holds((version) => version === snapshot.version, typeUrls))
+        .filter(({ stream }) => extent !== 'all' || !stream.hasRejected(typeUrls))
         .map(({ node }) => node);
     },
   };

@@ -1,0 +1,128 @@
+/**
+ * The controller's side of policy: hands each model to the authorizers with an epoch of a higher revision. Only the
+ * leader publishes. Local authorizers (`run`) take the model as it is.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Authorizer } from '../authz/authorizer.js';
+import type { Clock } from '../lib/clock.js';
+import type { Model } from '../model/model.js';
+import { summarize, policySnapshot } from '../policy/epoch.js';
+import { EPOCH_TYPE } from '../policy/resource-types.js';
+import type { ConnectedNode, SnapshotPlane } from '../xds/server/plane.js';
+import type { Resources } from '../xds/snapshot.js';
+
+/** The authorizers as a controller sees them. */
+export interface AuthorizerPlane {
+  /** @param policy `encodePolicy(model)`. */
+  setModel(model: Model, policy: Resources): void;
+  /** Every Envoy holds the routes of the model set last: what only earlier models had may go. */
+  dropRetired(): void;
+  /** How many share the limits while the counter store is away. */
+  setAuthorizers(count: number): void;
+  /** Resolves when all that are connected serve the model set last, or had their time; `undefined` = already. */
+  settled(): Promise<void> | undefined;
+  /** Those that serve the model set last. */
+  holders(): readonly ConnectedNode[];
+}
+
+/** The one authorizer in this process. */
+export function createLocalAuthorizers(authorizer: Pick<Authorizer, 'setModel' | 'dropRetired'>): AuthorizerPlane {
+  return {
+    setModel: (model) => authorizer.setModel(model),
+    dropRetired: () => authorizer.dropRetired(),
+    setAuthorizers: () => undefined,
+    settled: () => undefined,
+    holders: () => [LOCAL_AUTHORIZER],
+  };
+}
+
+export const LOCAL_AUTHORIZER: ConnectedNode = { id: 'authorizer', cluster: 'countersign', stream: 0 };
+
+export interface PolicyPublisherOptions {
+  readonly plane: Pick<SnapshotPlane, 'snapshot' | 'setSnapshot' | 'acknowledged' | 'nodes' | 'holders'>;
+  readonly clock: Clock;
+  /** Asked before every publication. */
+  readonly isLeader: () => boolean;
+  /** How long a change of Envoy waits for authorizers that do not answer. */
+  readonly settleMs?: number;
+}
+
+export interface PolicyPublisher extends AuthorizerPlane {
+  /** This process leads now: publishes what it has. */
+  lead(): void;
+  /** An authorizer has seen this revision. A leader goes beyond it, whatever clocks say; anybody else does nothing. */
+  adopt(revision: number): void;
+  /** 0 = nothing published yet. */
+  readonly revision: number;
+}
+
+const SETTLE_MS = 5_000;
+/** Revisions start at the microseconds of the clock, so that a later leader has a higher one. */
+const PER_MS = 1_000;
+/** A second: more changes than a stale leader makes before it notices. */
+const MARGIN = 1_000_000;
+
+export function createPolicyPublisher(options: PolicyPublisherOptions): PolicyPublisher {
+  const { plane, clock, isLeader, settleMs = SETTLE_MS } = options;
+  let content: Resources | undefined;
+  let summary: ReturnType<typeof summarize> | undefined;
+  let authorizers = 1;
+  let routesHeld = false;
+  let revision = 0;
+
+  function publish(): void {
+    if (!content || !summary || !isLeader()) return;
+    revision += 1;
+    plane.setSnapshot(policySnapshot(content, { ...summary, revision, authorizers, routesHeld }));
+  }
+
+  return {
+    get revision() {
+      return revision;
+    },
+    setModel(_model, policy) {
+      const next = summarize(policy);
+      if (content && next.hash === summary?.hash) return;
+      content = policy;
+      summary = next;
+      routesHeld = false;
+      publish();
+    },
+    dropRetired() {
+      if (routesHeld) return;
+      routesHeld = true;
+      publish();
+    },
+    setAuthorizers(count) {
+      const next = Math.max(1, count);
+      if (next === authorizers) return;
+      authorizers = next;
+      publish();
+    },
+    lead() {
+      revision = Math.max(revision, clock() * PER_MS);
+      // Another leader may have changed the routes meanwhile.
+      routesHeld = false;
+      publish();
+    },
+    adopt(seen) {
+      if (seen <= revision || !Number.isSafeInteger(seen + MARGIN) || !isLeader()) return;
+      revision = seen + MARGIN;
+      publish();
+    },
+    settled() {
+      if (plane.holders([EPOCH_TYPE]).length === plane.nodes.length) return undefined;
+      const done = new AbortController();
+      const acknowledged = plane.acknowledged(plane.snapshot.version, { typeUrls: [EPOCH_TYPE], signal: done.signal });
+      const late = delay(settleMs, undefined, { signal: done.signal });
+      return Promise.race([acknowledged, late])
+        .catch(() => undefined)
+        .finally(() => {
+          done.abort();
+          acknowledged.catch(() => undefined);
+          late.catch(() => undefined);
+        });
+    },
+    holders: () => plane.holders([EPOCH_TYPE], 'all'),
+  };
+}

@@ -1,0 +1,204 @@
+/** `countersign authorizer`: answers Envoy's checks by the policy of a controller, in one or several processes. */
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { fork } from 'node:child_process';
+import type { AuthorizerSupervisor, SupervisorMessage, WorkerMessage } from '../app/authorizer-supervisor.js';
+import type { AuthorizerWorker, WorkerState } from '../app/authorizer-worker.js';
+import type { Config } from '../config/settings.js';
+import { errorMessage } from '../lib/errors.js';
+import type { Logger } from '../telemetry/logger.js';
+import { EXIT, type CommandIo } from './io.js';
+import { addSettings, readSettings, type SettingFlags } from './settings-options.js';
+import { stopOnSignal } from './stop-on-signal.js';
+
+interface WorkerFlags {
+  /** Set by the supervisor: this process is worker number … */
+  readonly worker?: number;
+  readonly seenRevision?: number;
+}
+
+const wholeNumber = (text: string): number => {
+  if (!/^\d{1,16}$/.test(text)) throw new InvalidArgumentError('must be a whole number');
+  return Number(text);
+};
+
+export function addAuthorizerCommand(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  const command = program
+    .command('authorizer')
+    .description("answer Envoy's checks on Unix sockets, by the policy of a controller")
+    .addOption(new Option('--worker <index>').argParser(wholeNumber).hideHelp())
+    .addOption(new Option('--seen-revision <revision>').argParser(wholeNumber).hideHelp());
+  addSettings(command, 'authorizer')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  countersign authorizer --controller-address countersign-controller:18000 --socket-dir /run/countersign --workers 2
+  countersign authorizer --controller-address 127.0.0.1:18000 --xds-cert tls.crt --xds-key tls.key --xds-ca ca.crt
+
+Sockets open once the first policy is there. While no controller is reached, the last policy stays in use. SIGTERM
+drains. Exit codes: 0 ended by a signal, 1 failed, 2 wrong usage.`,
+    )
+    .action(async (flags: SettingFlags & WorkerFlags) => {
+      const { worker, seenRevision = 0, ...settings } = flags;
+      const config = readSettings(settings, io);
+      const { createLogger } = await import('../telemetry/logger.js');
+      const format = config.logFormat === 'auto' ? (io.terminal ? 'pretty' : 'json') : config.logFormat;
+      const log = createLogger({ level: config.logLevel, format, write: io.stderr });
+      setExitCode(
+        await (worker !== undefined
+          ? runWorker(config, worker, seenRevision, log)
+          : config.workers === 1
+            ? runAlone(config, log)
+            : runSupervisor(config, log)),
+      );
+    });
+}
+
+/** A worker of a supervisor: tells its state over IPC, ends with its parent. */
+async function runWorker(config: Config, index: number, seenRevision: number, log: Logger): Promise<number> {
+  const { createAuthorizerWorker } = await import('../app/authorizer-worker.js');
+  const tell = (message: WorkerMessage): void => {
+    if (process.connected) process.send?.(message);
+  };
+  const worker = createAuthorizerWorker({
+    config,
+    index,
+    seenRevision,
+    log: log.child({ worker: index }),
+    onState: (state) => tell({ type: 'state', state }),
+  });
+  process.on('message', (_message: SupervisorMessage) => {
+    void worker.metrics.export().then((metrics) => tell({ type: 'metrics', metrics }));
+  });
+  // Nobody would end or restart it any more.
+  const onOrphaned = (): void => void process.kill(process.pid, 'SIGTERM');
+  process.once('disconnect', onOrphaned);
+  // Ctrl-C reaches the whole group; a worker is ended by its supervisor.
+  process.on('SIGINT', () => undefined);
+  const code = await serve(
+    log,
+    () => worker.start(),
+    () => worker.close(),
+    ['SIGTERM'],
+  );
+  process.off('disconnect', onOrphaned);
+  if (process.connected) process.disconnect();
+  return code;
+}
+
+async function runAlone(config: Config, log: Logger): Promise<number> {
+  const { createAuthorizerWorker } = await import('../app/authorizer-worker.js');
+  const admin = await createAdmin(config, {
+    states: () => [worker.state],
+    render: () => worker.metrics.render(),
+  });
+  const worker: AuthorizerWorker = createAuthorizerWorker({
+    config,
+    index: 0,
+    seenRevision: 0,
+    log,
+    onState: () => admin.update(),
+  });
+  return serve(
+    log,
+    async () => {
+      await admin.start();
+      await worker.start();
+    },
+    async () => {
+      await worker.close();
+      await admin.close();
+    },
+  );
+}
+
+async function runSupervisor(config: Config, log: Logger): Promise<number> {
+  const { createAuthorizerSupervisor } = await import('../app/authorizer-supervisor.js');
+  const [, script = '', ...args] = process.argv;
+  const admin = await createAdmin(config, {
+    states: () => supervisor.states,
+    render: () => supervisor.renderMetrics(),
+  });
+  const supervisor: AuthorizerSupervisor = createAuthorizerSupervisor({
+    workers: config.workers,
+    spawn: (index, seenRevision) =>
+      fork(script, [...args, '--worker', String(index), '--seen-revision', String(seenRevision)]),
+    log,
+    onState: () => admin.update(),
+  });
+  return serve(
+    log,
+    async () => {
+      await admin.start();
+      supervisor.start();
+    },
+    async () => {
+      await supervisor.close();
+      await admin.close();
+    },
+  );
+}
+
+/** Starts, then waits for a signal; the second one ends at once. */
+async function serve(
+  log: Logger,
+  start: () => Promise<void>,
+  close: () => Promise<void>,
+  signals?: readonly ('SIGINT' | 'SIGTERM')[],
+): Promise<number> {
+  const stopped = stopOnSignal((signal) => {
+    log.info(`${signal}: draining`);
+    return close();
+  }, signals);
+  try {
+    await start();
+  } catch (error) {
+    if (!stopped.signalled()) {
+      log.error(errorMessage(error));
+      stopped.dispose();
+      await close();
+      return EXIT.failed;
+    }
+  }
+  await stopped.done;
+  log.info('stopped');
+  return EXIT.ok;
+}
+
+interface Answers {
+  readonly states: () => readonly (WorkerState | undefined)[];
+  /** Text of the metrics. */
+  readonly render: () => Promise<string>;
+}
+
+/** The admin address of all workers together: ready while one of them serves, since Envoy goes to the others then. */
+async function createAdmin(config: Config, { states, render }: Answers) {
+  const [{ createAdminServer }, { createHealth }, { createMetrics }, { readVersions }] = await Promise.all([
+    import('../telemetry/admin-server.js'),
+    import('../telemetry/health.js'),
+    import('../telemetry/metrics.js'),
+    import('../app/versions.js'),
+  ]);
+  const health = createHealth(['authorizer']);
+  const server = createAdminServer({
+    address: config.adminAddress,
+    port: config.adminPort,
+    health,
+    metrics: { render, contentType: createMetrics().contentType },
+    status: () => ({ ready: health.ready, missing: health.missing(), workers: states().map((state) => state ?? null) }),
+    version: readVersions(),
+  });
+  return {
+    start: () => server.start(),
+    close: () => server.close(),
+    update(): void {
+      const all = states();
+      const waiting = all.find((state) => !state?.ready);
+      health.set(
+        'authorizer',
+        all.some((state) => state?.ready),
+        waiting?.message ?? 'starting',
+      );
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import { describe, expect, test } from '@jest/globals';
+import { ObjectStates } from '../../../src/app/object-states.js';
+import { encodePolicy } from '../../../src/policy/encode.js';
+import { buildModel, type ModelInput } from '../../support/authz-model.js';
+
+const OBJECTS = [
+  ['SignatureKey', 'caller'],
+  ['SignatureKey', 'backend'],
+  ['ApiGroup', 'orders'],
+  ['ApiGroup', 'items'],
+  ['Authorization', 'grant'],
+].map(([kind = '', name = '']) => [`${kind}/team/${name}`, { object: { kind, namespace: 'team', name } }] as const);
+
+const input = (
+  change: { secret?: string; backendSecret?: string; basePath?: string; endpoint?: string } = {},
+): ModelInput => ({
+  callerKeys: [{ key: 'team/caller', keyId: 'AK', secret: change.secret ?? 'secret-1' }],
+  groups: ['orders', 'items'].map((name) => ({
+    key: `team/${name}`,
+    ...(name === 'orders' ? { basePath: change.basePath ?? '/' } : {}),
+    backend: { id: 'same', endpoints: [{ host: (name === 'orders' && change.endpoint) || '127.0.0.1', port: 1 }] },
+    backendSignature: { type: 'HMAC', key: 'team/backend', keyId: 'BK', secret: change.backendSecret ?? 'backend-1' },
+    environments: [{ name: 'release', apis: [{ name: 'all', path: { type: 'Prefix', value: '/' } }] }],
+  })),
+  grants: [{ key: 'team/grant', callerKeys: ['team/caller'], targets: [] }],
+});
+
+function changedBy(
+  change: Parameters<typeof input>[0],
+  edit: (model: ReturnType<typeof buildModel>) => ReturnType<typeof buildModel> = (model) => model,
+): string[] {
+  const states = new ObjectStates();
+  const before = buildModel(input());
+  states.update(OBJECTS, before, encodePolicy(before), 1);
+  const after = edit(buildModel(input(change)));
+  states.update(OBJECTS, after, encodePolicy(after), 2);
+  return OBJECTS.map(([id]) => id).filter((id) => states.changedAt(id) === 2);
+}
+
+describe('an object has changed', () => {
+  test('not when it was only translated again', () => {
+    expect(changedBy({})).toEqual([]);
+  });
+
+  test('when its own secret, path or backend did, and nothing else has', () => {
+    expect(changedBy({ secret: 'secret-2' })).toEqual(['SignatureKey/team/caller']);
+    expect(changedBy({ basePath: '/orders' })).toEqual(['ApiGroup/team/orders']);
+    expect(changedBy({ endpoint: '127.0.0.2' })).toEqual(['ApiGroup/team/orders']);
+  });
+
+  test('together with the groups that bind it when it is a backend key', () => {
+    expect(changedBy({ backendSecret: 'backend-2' })).toEqual([
+      'SignatureKey/team/backend',
+      'ApiGroup/team/orders',
+      'ApiGroup/team/items',
+    ]);
+  });
+
+  test('when it grants nothing any more', () => {
+    expect(changedBy({}, (model) => ({ ...model, grants: [] }))).toEqual(['Authorization/team/grant']);
+  });
+
+  test('always, as long as nobody has looked at it', () => {
+    expect(new ObjectStates().changedAt('ApiGroup/team/new')).toBe(Number.MAX_SAFE_INTEGER);
+  });
+});
