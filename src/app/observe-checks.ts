@@ -6,11 +6,13 @@ export function observeChecks({
   requests,
   checkDuration,
   sha1Signatures,
+  limiterDegraded,
+  shadowExceeded,
 }: Metrics): NonNullable<CheckDependencies['metrics']> {
   const counters = new Map<string, { inc(): void }>();
   const phases = new Map<string, { observe(seconds: number): void }>();
   return {
-    observe({ decision, reason, dialect, phaseDurations, usesSha1 }) {
+    observe({ decision, reason, dialect, phaseDurations, usesSha1, limit }) {
       const key = `${decision} ${reason} ${dialect}`;
       let counter = counters.get(key);
       if (!counter) {
@@ -19,6 +21,8 @@ export function observeChecks({
       }
       counter.inc();
       if (usesSha1 && decision === 'allow') sha1Signatures.inc({ dialect: dialect || 'none' });
+      if (limit?.degraded) limiterDegraded.inc({ outcome: decision === 'allow' ? 'admitted' : reason });
+      if (limit?.shadow) shadowExceeded.inc(limit.shadow);
       let totalMs = 0;
       for (const [phase, ms] of Object.entries(phaseDurations)) {
         totalMs += ms;

@@ -2,8 +2,8 @@
  * Phase 4: one question to the counter store for replay marker, rates and quotas together. design.md §5.4:
  * all or nothing; a refusal charges nothing and burns no nonce. No store is asked when nothing is counted.
  */
-import type { Plan, Quota, RateLimit } from '../model/model.js';
-import { admitWithFallback } from '../ratelimit/fallback.js';
+import type { Plan, Quota, RateLimit, ResourceKey } from '../model/model.js';
+import { admitWithFallback, type FallbackResult } from '../ratelimit/fallback.js';
 import type { MemoryStore } from '../ratelimit/memory.js';
 import type { Admission, AdmissionResult, CounterStore, QuotaCharge, RateCharge } from '../ratelimit/store.js';
 import type { VerificationOptions, Verified } from '../signature/dialect.js';
@@ -28,7 +28,22 @@ export interface Limited extends Passed {
   readonly headers: readonly HeaderPair[];
 }
 
+/** What became of the limits, for metrics. */
+export interface LimitObservation {
+  /** Decided without the store, by the failure policies. */
+  readonly degraded: boolean;
+  /** A plan in Shadow that would have refused the request. */
+  readonly shadow: { readonly plan: ResourceKey; readonly reason: 'rate_limited' | 'quota_exceeded' } | undefined;
+}
+
+export type LimitOutcome = (Limited | Refused) & {
+  /** Absent when nothing is counted. */
+  readonly observed?: LimitObservation;
+};
+
 const UNLIMITED: Limited = { headers: [] };
+/** An outage that ends by itself does so within seconds; clients that obey come back then. */
+const RETRY_AFTER_OUTAGE_SECONDS = 2;
 /** Nobody waits on a marker without end: the date window closes after at most this many skews. */
 const WINDOW_SKEWS = 2;
 
@@ -109,7 +124,7 @@ export async function limit(
   caller: Caller,
   plan: Plan | undefined,
   { store, local, authorizers }: LimitDependencies,
-): Promise<Limited | Refused> {
+): Promise<LimitOutcome> {
   const keyId = caller.key?.keyId;
   if (keyId === undefined) return UNLIMITED;
   const { verification } = matched.api;
@@ -130,8 +145,17 @@ export async function limit(
     replay: verification.replayStoreFailure,
     authorizers: authorizers(),
   });
-  if (result.outcome === 'store_unavailable') return { refused: 'store_unavailable' };
-  return judge(result, replay, plan, keyId);
+  const observed = { degraded: result.degraded, shadow: exceededInShadow(plan, result) };
+  if (result.outcome === 'store_unavailable')
+    return { refused: 'store_unavailable', retryAfterSeconds: RETRY_AFTER_OUTAGE_SECONDS, observed };
+  return { ...judge(result, replay, plan, keyId), observed };
+}
+
+function exceededInShadow(plan: Plan | undefined, result: FallbackResult): LimitObservation['shadow'] {
+  if (plan?.enforcement !== 'Shadow' || result.outcome !== 'admitted') return undefined;
+  const exceeded = ({ exceeded: is }: { readonly exceeded: boolean }): boolean => is;
+  if (result.rates.some(exceeded)) return { plan: plan.key, reason: 'rate_limited' };
+  return result.quotas.some(exceeded) ? { plan: plan.key, reason: 'quota_exceeded' } : undefined;
 }
 
 function judge(

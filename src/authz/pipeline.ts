@@ -13,7 +13,7 @@ import type { DenyReason } from '../lib/reason.js';
 import type { DialectName } from '../signature/dialect.js';
 import { authorize } from './authorize.js';
 import type { Decision } from './decision.js';
-import { limit, type LimitDependencies } from './limit.js';
+import { limit, type LimitDependencies, type LimitObservation } from './limit.js';
 import { match } from './match.js';
 import type { Refused, Scope } from './refused.js';
 import { allowed, denied, internalError } from './reply.js';
@@ -34,6 +34,8 @@ export interface Observation {
   readonly phaseDurations: { readonly [P in Phase]?: number };
   /** The signature that was accepted is an HMAC with SHA-1. */
   readonly usesSha1: boolean;
+  /** Absent when nothing was counted. */
+  readonly limit?: LimitObservation | undefined;
 }
 
 export interface CheckDependencies extends LimitDependencies {
@@ -68,16 +70,18 @@ interface Outcome {
   readonly decision: Decision;
   readonly dialect: DialectName | '';
   readonly usesSha1: boolean;
+  readonly limit?: LimitObservation | undefined;
 }
 
 async function decide(request: CheckRequest, table: Table, deps: CheckDependencies, watch: Watch): Promise<Outcome> {
   const nowMs = deps.clock();
   let dialect: DialectName | '' = '';
   let usesSha1 = false;
-  const refuse = (refused: Refused, scope: Scope): Outcome => ({
+  const refuse = (refused: Refused, scope: Scope, observed?: LimitObservation): Outcome => ({
     decision: denied(request, refused, scope),
     dialect: refused.dialect ?? dialect,
     usesSha1,
+    limit: observed,
   });
 
   const matched = match(request, table);
@@ -104,12 +108,13 @@ async function decide(request: CheckRequest, table: Table, deps: CheckDependenci
 
   const limited = await limit(request, matched, caller, plan, deps);
   watch.lap('limit');
-  if (limited.refused) return refuse(limited, scope);
+  const { observed } = limited;
+  if (limited.refused) return refuse(limited, scope, observed);
 
   const signed = sign(request, matched, caller, plan, nowMs, deps.uuid());
   watch.lap('sign');
-  if (signed.refused) return refuse(signed, scope);
-  return { decision: allowed(request, signed, limited, scope), dialect, usesSha1 };
+  if (signed.refused) return refuse(signed, scope, observed);
+  return { decision: allowed(request, signed, limited, scope), dialect, usesSha1, limit: observed };
 }
 
 const withFacts = (scope: Scope, facts: Partial<Scope['facts']>): Scope => ({
@@ -127,7 +132,7 @@ export async function check(request: CheckRequest, table: Table, deps: CheckDepe
     outcome = { decision: internalError(request.requestId), dialect: '', usesSha1: false };
     report(() => deps.onError?.(error, request));
   }
-  const { decision, dialect, usesSha1 } = outcome;
+  const { decision, dialect, usesSha1, limit: observed } = outcome;
   const reason = decision.outcome === 'deny' ? decision.reason : '';
   report(() =>
     deps.metrics?.observe({
@@ -136,6 +141,7 @@ export async function check(request: CheckRequest, table: Table, deps: CheckDepe
       dialect,
       phaseDurations: watch.durations,
       usesSha1,
+      ...(observed ? { limit: observed } : {}),
     }),
   );
   return decision;

@@ -116,6 +116,8 @@ describe('limits', () => {
     const decision = await gate.send({ target: TARGET, ...SIGNED });
     expect(statusOf(decision)).toBe('allow');
     expect(headersOf(decision)['x-ratelimit-used']).toBe('1/0');
+    const shadow = { plan: 'team/plan', reason: 'quota_exceeded' };
+    expect(gate.observations.map(({ limit }) => limit)).toEqual([{ degraded: false, shadow }]);
   });
 });
 
@@ -223,7 +225,11 @@ describe('without the store', () => {
     });
     expect(statusOf(await gate.send({ target: TARGET, ...SIGNED }))).toBe('allow');
     expect(statusOf(await gate.send({ target: TARGET, ...SIGNED }))).toBe('429 rate_limited');
-    expect(statusOf(await away({ quotas: [QUOTA] }).send({ target: TARGET, ...SIGNED }))).toBe('503 store_unavailable');
+    const closed = away({ quotas: [QUOTA] });
+    const refused = await closed.send({ target: TARGET, ...SIGNED });
+    expect(statusOf(refused)).toBe('503 store_unavailable');
+    expect(headersOf(refused)['retry-after']).toBe('2');
+    for (const { limit } of [...gate.observations, ...closed.observations]) expect(limit?.degraded).toBe(true);
     const open = away({ quotas: [{ ...QUOTA, requests: 0 }], onStoreFailure: { rate: 'Deny', quota: 'Allow' } });
     expect(statusOf(await open.send({ target: TARGET, ...SIGNED }))).toBe('allow');
   });
