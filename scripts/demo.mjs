@@ -16,12 +16,15 @@ const step = (text, command, args) => {
   }
 };
 
-if (!existsSync(node)) step('1/3 installing dependencies (npm ci)…', 'npm', ['ci', '--no-audit', '--no-fund']);
+if (existsSync(node)) console.log('1/3 dependencies are installed');
+else step('1/3 installing dependencies (npm ci)…', 'npm', ['ci', '--no-audit', '--no-fund']);
 step('2/3 building…', node, [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json')]);
 console.log('3/3 starting Redis, the backend and the gateway (the first time Envoy and Valkey are downloaded)…');
 const child = spawn(node, [join(root, 'scripts/demo/main.mjs'), ...process.argv.slice(2)], {
   cwd: root,
   stdio: 'inherit',
 });
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+// A terminal sends SIGINT to the child too; a second one would mean: end at once.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => child.kill('SIGTERM'));
 child.on('exit', (code) => process.exit(code ?? 1));

@@ -1,8 +1,9 @@
 // Writes the reference pages that come from tables in code. Reads dist, so build first.
 // Usage: node scripts/generate-docs.mjs [--check]
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const load = (module) => import(join(root, 'dist', module));
@@ -11,6 +12,26 @@ const { GATEWAY_REASONS } = await load('app/access-log.js');
 const { CONDITION_TYPES, REASONS: CONDITION_REASONS } = await load('api/conditions.js');
 const { METRICS } = await load('telemetry/metrics.js');
 
+/** One row a field of `spec`, depth first, as in the CRD. */
+function fieldRows(schema, path = '', required = false) {
+  const rows = [];
+  const type = schema.enum ? schema.enum.map((value) => `\`${value}\``).join(', ') : schema.type === 'array' ? `list of ${schema.items.type}` : schema.type;
+  if (path !== '') {
+    const fallback = schema.default === undefined ? '' : `\`${JSON.stringify(schema.default)}\``;
+    rows.push([code(path), required ? `${type}, required` : type, fallback, (schema.description ?? '').replace(/\s+/g, ' ')]);
+  }
+  const inner = schema.type === 'array' ? schema.items : schema;
+  for (const [name, member] of Object.entries(inner.properties ?? {})) {
+    rows.push(...fieldRows(member, `${path}${schema.type === 'array' ? '[]' : ''}${path === '' ? '' : '.'}${name}`, inner.required?.includes(name)));
+  }
+  return rows;
+}
+
+const kinds = readdirSync(join(root, 'crds'))
+  .filter((name) => name.endsWith('.yaml'))
+  .map((name) => parse(readFileSync(join(root, 'crds', name), 'utf8')))
+  .map(({ spec }) => ({ kind: spec.names.kind, short: spec.names.shortNames[0], schema: spec.versions[0].schema.openAPIV3Schema }));
+
 const cell = (text) => String(text).replaceAll('|', '\\|');
 const code = (text) => `\`${text}\``;
 const table = (heads, rows) => [
@@ -18,7 +39,7 @@ const table = (heads, rows) => [
   `|${heads.map(() => '---').join('|')}|`,
   ...rows.map((row) => `| ${row.map(cell).join(' | ')} |`),
 ];
-const page = (...parts) => `${parts.flat().join('\n')}\n`;
+const page = (...parts) => `${parts.flat(2).join('\n')}\n`;
 
 const pages = {
   'docs/reference/reasons.md': page(
@@ -59,6 +80,19 @@ const pages = {
       ['reason', 'meaning'],
       Object.entries(CONDITION_REASONS).map(([reason, meaning]) => [code(reason), meaning]),
     ),
+  ),
+  'docs/reference/resources.md': page(
+    '# Resources',
+    '',
+    'The fields of `spec` of the four kinds, `apiVersion: countersign.dev/v1alpha1`. In a cluster: `kubectl explain signaturekey.spec --recursive`. Generated from `crds/`.',
+    ...kinds.flatMap(({ kind, short, schema }) => [
+      '',
+      `## ${kind}`,
+      '',
+      `${schema.description.replace(/\s+/g, ' ')} Short name: \`${short}\`.`,
+      '',
+      table(['field', 'type', 'default', 'meaning'], fieldRows(schema.properties.spec)),
+    ]),
   ),
   'docs/reference/metrics.md': page(
     '# Metrics',

@@ -16,8 +16,9 @@ const serve = process.argv.includes('--serve');
 const work = mkdtempSync(join(tmpdir(), 'countersign-demo-'));
 const children = [];
 
+// Own process groups: Ctrl-C reaches this process alone, which then ends them in order.
 const start = (command, args, env = {}) => {
-  const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   children.push(child);
   return child;
 };
@@ -86,20 +87,25 @@ async function main() {
     String(adminPort),
     '--state-dir',
     stateDir,
-    '--redis-url',
+    '--log-format', 'json', '--redis-url',
     `redis://127.0.0.1:${redisPort}`,
     '--service',
     `shop/orders:8080=127.0.0.1:${backendPort}`,
   ]);
   const accessLog = [];
   let errors = '';
+  let quiet = true; // while the table is printed; then what the gateway says is shown
   createInterface({ input: gateway.stdout }).on('line', (line) => {
-    if (line.startsWith('{')) accessLog.push(JSON.parse(line));
+    if (!line.startsWith('{')) return;
+    const entry = JSON.parse(line);
+    accessLog.push(entry);
+    if (!quiet) console.log(`${entry.method} ${entry.path} ${entry.status} ${entry.reason ?? ''}`);
   });
-  gateway.stderr.on('data', (chunk) => {
-    errors += chunk;
-    for (const line of String(chunk).split('\n'))
-      if (/"msg":"install/.test(line)) console.log(`    ${JSON.parse(line).msg}`);
+  createInterface({ input: gateway.stderr }).on('line', (line) => {
+    errors += `${line}\n`;
+    const { level, msg } = tryJson(line) ?? { level: 'error', msg: line };
+    if (/^install/.test(msg)) console.log(`    ${msg}`);
+    else if (!quiet && level !== 'debug') console.log(level === 'info' ? msg : `${level.toUpperCase()} ${msg}`);
   });
   let ended = false;
   gateway.once('exit', () => (ended = true));
@@ -164,10 +170,12 @@ The gateway keeps running at ${endpoint} (admin: http://127.0.0.1:${adminPort}/s
   eval curl -s $(npm run -s countersign -- sign --curl --dialect Huawei --key-id HWQUICKSTART00000001 \\
     --secret quickstart-huawei-secret-00001 ${endpoint}/orders/v1/orders)
 
-Edit a file in examples/quickstart: the change is live in under a second. Ctrl-C ends everything.`);
+Edit a file in examples/quickstart: the change is live in under a second, and what is wrong with it is said here. Ctrl-C ends everything.`);
+    quiet = false;
     await new Promise((resolve) => {
       process.once('SIGINT', resolve);
       process.once('SIGTERM', resolve);
+      process.once('SIGHUP', resolve);
     });
   }
   return wrong;

@@ -18,7 +18,7 @@ export function renderConfigurationPage(): string {
   });
   return `# Configuration of the process
 
-What belongs to an API, a key or a plan is a resource (see the CRD reference). Ports, addresses, files and
+What belongs to an API, a key or a plan is a resource (see resources.md). Ports, addresses, files and
 timeouts of the process are settings. A flag wins over its environment variable, that over the configuration
 file (\`--config FILE\` or \`COUNTERSIGN_CONFIG\`, YAML), that over the default. A list is a repeated flag, a
 variable separated by commas, or a list in the file. Relative paths in the file start at its folder.

@@ -39,6 +39,10 @@ const server = createServer((request, response) => {
     if (bytes <= MAX_BODY_BYTES) answer(request, response, Buffer.concat(chunks));
   });
 });
+server.on('error', (error) => {
+  console.error(`the backend cannot listen: ${error.message}`);
+  process.exit(1);
+});
 server.listen(Number(PORT), '127.0.0.1', () => {
   console.log(`backend listens on 127.0.0.1:${server.address().port}`);
 });
