@@ -15,14 +15,29 @@ const { METRICS } = await load('telemetry/metrics.js');
 /** One row a field of `spec`, depth first, as in the CRD. */
 function fieldRows(schema, path = '', required = false) {
   const rows = [];
-  const type = schema.enum ? schema.enum.map((value) => `\`${value}\``).join(', ') : schema.type === 'array' ? `list of ${schema.items.type}` : schema.type;
+  const type = schema.enum
+    ? schema.enum.map((value) => `\`${value}\``).join(', ')
+    : schema.type === 'array'
+      ? `list of ${schema.items.type}`
+      : schema.type;
   if (path !== '') {
     const fallback = schema.default === undefined ? '' : `\`${JSON.stringify(schema.default)}\``;
-    rows.push([code(path), required ? `${type}, required` : type, fallback, (schema.description ?? '').replace(/\s+/g, ' ')]);
+    rows.push([
+      code(path),
+      required ? `${type}, required` : type,
+      fallback,
+      (schema.description ?? '').replace(/\s+/g, ' '),
+    ]);
   }
   const inner = schema.type === 'array' ? schema.items : schema;
   for (const [name, member] of Object.entries(inner.properties ?? {})) {
-    rows.push(...fieldRows(member, `${path}${schema.type === 'array' ? '[]' : ''}${path === '' ? '' : '.'}${name}`, inner.required?.includes(name)));
+    rows.push(
+      ...fieldRows(
+        member,
+        `${path}${schema.type === 'array' ? '[]' : ''}${path === '' ? '' : '.'}${name}`,
+        inner.required?.includes(name),
+      ),
+    );
   }
   return rows;
 }
@@ -30,7 +45,11 @@ function fieldRows(schema, path = '', required = false) {
 const kinds = readdirSync(join(root, 'crds'))
   .filter((name) => name.endsWith('.yaml'))
   .map((name) => parse(readFileSync(join(root, 'crds', name), 'utf8')))
-  .map(({ spec }) => ({ kind: spec.names.kind, short: spec.names.shortNames[0], schema: spec.versions[0].schema.openAPIV3Schema }));
+  .map(({ spec }) => ({
+    kind: spec.names.kind,
+    short: spec.names.shortNames[0],
+    schema: spec.versions[0].schema.openAPIV3Schema,
+  }));
 
 const cell = (text) => String(text).replaceAll('|', '\\|');
 const code = (text) => `\`${text}\``;

@@ -47,7 +47,12 @@ const suites = [
     all: true,
     needs: python,
   },
-  { name: 'limits', about: 'exact counts under load and kills, a Redis Cluster, calendars against zoneinfo', all: true, needs: python },
+  {
+    name: 'limits',
+    about: 'exact counts under load and kills, a Redis Cluster, calendars against zoneinfo',
+    all: true,
+    needs: python,
+  },
   { name: 'kubernetes', about: 'the CRDs on a real kube-apiserver', all: true, needs: kubernetes },
 ].filter((s) => existsSync(join('test', s.name)));
 

@@ -18,7 +18,12 @@ const children = [];
 
 // Own process groups: Ctrl-C reaches this process alone, which then ends them in order.
 const start = (command, args, env = {}) => {
-  const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const child = spawn(command, args, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
   children.push(child);
   return child;
 };
@@ -87,7 +92,9 @@ async function main() {
     String(adminPort),
     '--state-dir',
     stateDir,
-    '--log-format', 'json', '--redis-url',
+    '--log-format',
+    'json',
+    '--redis-url',
     `redis://127.0.0.1:${redisPort}`,
     '--service',
     `shop/orders:8080=127.0.0.1:${backendPort}`,
