@@ -2,10 +2,9 @@
 import type { Command } from 'commander';
 import type { AccessLogEntry } from '../app/access-log.js';
 import type { GatewayAddresses } from '../app/gateway.js';
-import { errorMessage } from '../lib/errors.js';
-import { EXIT, type CommandIo } from './io.js';
+import type { CommandIo } from './io.js';
+import { serveUntilSignal } from './serve-until-signal.js';
 import { addSettings, readSettings, type SettingFlags } from './settings-options.js';
-import { stopOnSignal } from './stop-on-signal.js';
 
 export function addRunCommand(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
   const command = program
@@ -23,8 +22,9 @@ Examples:
   countersign run config/ --http-port 80 --http-address 0.0.0.0 --redis-url redis://127.0.0.1:6379
   countersign run config/ --https-port 8443 --tls-cert cert.pem --tls-key key.pem
 
-The access log goes to stdout, everything else to stderr. The first SIGINT or SIGTERM drains and ends everything,
-a second one ends at once. Exit codes: 0 ended by a signal, 1 failed, 2 wrong usage, 130 or 143 ended at once.`,
+The access log goes to stdout, everything else to stderr. The first SIGINT or SIGTERM drains and ends everything; one
+that comes a second or more later ends at once. Exit codes: 0 ended by a signal, 1 failed, 2 wrong usage, 130 or 143
+ended at once.`,
     )
     .action(async (dir: string, flags: SettingFlags) => {
       setExitCode(await run(dir, flags, io));
@@ -54,26 +54,16 @@ async function run(dir: string, flags: SettingFlags, io: CommandIo): Promise<num
     onAccessLog,
   });
 
-  const stopped = stopOnSignal((signal) => {
-    log.info(`${signal}: stopping (once more ends at once)`);
-    return gateway.close();
+  return serveUntilSignal({
+    log,
+    start: async () => {
+      const addresses = await gateway.start();
+      const text = readyText(addresses, gateway.summary());
+      if (format === 'json') log.info(addresses, text);
+      else log.info(text);
+    },
+    close: () => gateway.close(),
   });
-  try {
-    const addresses = await gateway.start();
-    const text = readyText(addresses, gateway.summary());
-    if (format === 'json') log.info(addresses, text);
-    else log.info(text);
-  } catch (error) {
-    // A signal during the start is no failure.
-    if (!stopped.signalled()) {
-      log.error(errorMessage(error));
-      stopped.dispose();
-      return EXIT.failed;
-    }
-  }
-  await stopped.done;
-  log.info('stopped');
-  return EXIT.ok;
 }
 
 const readyText = ({ http, https, admin }: GatewayAddresses, summary: string): string =>

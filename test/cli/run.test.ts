@@ -24,6 +24,8 @@ function countersign(...args: string[]): Running {
   const child = spawn(process.execPath, [join(root, 'scripts/countersign.mjs'), ...args], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own, as a shell gives to each job.
+    detached: true,
     env: { ...process.env, INIT_CWD: root },
   });
   let stdout = '';
@@ -114,10 +116,32 @@ describe('countersign run', () => {
     await ready(running);
     const answer = signedFetch(url('/orders/v1/orders'), CALLER_KEY);
     await eventually(() => expect(slow.requests).toHaveLength(1));
-    running.child.kill('SIGINT');
+    // As a terminal does: the wrapper gets it, passes it on, and its child has got it already.
+    process.kill(-(running.child.pid ?? 0), 'SIGINT');
+    await eventually(() => expect(running.stderr()).toContain('SIGINT: stopping'));
+    process.kill(-(running.child.pid ?? 0), 'SIGINT');
     expect(await (await answer).text()).toBe('late');
     expect(await running.exit).toEqual([0, null]);
     await slow.close();
+  }, 60_000);
+
+  test('ends at once on a signal that comes well after the first', async () => {
+    const stuck = await startBackend(() => undefined);
+    const running = run('--drain-time', '60s', '--service', `shop/orders:8080=127.0.0.1:${String(stuck.port)}`);
+    await ready(running);
+    const call = async (): Promise<void> => {
+      // Two endpoints: every other request reaches the one that never answers.
+      while (stuck.requests.length === 0) await signedFetch(url('/orders/v1/orders'), CALLER_KEY);
+    };
+    const cut = call().catch(() => undefined);
+    await eventually(() => expect(stuck.requests).toHaveLength(1));
+    process.kill(-(running.child.pid ?? 0), 'SIGINT');
+    await eventually(() => expect(running.stderr()).toContain('SIGINT: stopping'));
+    const again = setInterval(() => process.kill(-(running.child.pid ?? 0), 'SIGINT'), 200);
+    expect(await running.exit).toEqual([130, null]);
+    clearInterval(again);
+    await cut;
+    await stuck.close();
   }, 60_000);
 
   test('takes its Envoy along when it is killed', async () => {
