@@ -183,6 +183,19 @@ if (typeof binaries === 'string') {
       await eventually(() => expect(now().resources.Secret.size).toBe(0));
     });
 
+    test('a key that names a Secret of another type learns the type, and never its data', async () => {
+      await create({ ...keySecret, type: 'Opaque' }, key);
+      const { now } = await start(everywhere);
+      const found = await eventually(() => must(now().resources.Secret.get('shop/caller')));
+      expect(found.type).toBe('Opaque');
+      expect(found.has('keyId')).toBe(false);
+      await remove(keySecret);
+      await create(keySecret);
+      await eventually(() => expect(now().resources.Secret.get('shop/caller')?.text('keyId')).toBe('AKIDCALLER'), {
+        withinMs: 1000,
+      });
+    });
+
     test('a CA Secret that is created after its group is found at once', async () => {
       const backend = { type: 'URL', url: 'https://a.example.com', tls: { caSecretRef: { name: 'later' } } };
       await create(apiGroup('orders', { verification: { dialects: ['Huawei'] }, backend }));

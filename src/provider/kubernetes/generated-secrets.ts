@@ -37,6 +37,7 @@ export interface GeneratedSecretsOptions<Request extends SecretRequest> {
   readonly onGenerated?: (request: Request) => void;
   /** The Secret could not be written; it is tried again. The message holds no datum. */
   readonly onFault: (request: Request, message: string) => void;
+  readonly writesPerSecond?: number;
 }
 
 export interface GeneratedSecrets {
@@ -50,6 +51,8 @@ export interface GeneratedSecrets {
 
 /** So long the watch may take to bring what was written; then it is tried again, which is harmless. */
 const SETTLE_MS = 5000;
+/** Keys do not work before; thousands at once come from a first start. */
+const WRITES_PER_SECOND = 400;
 
 export function createGeneratedSecrets<Request extends SecretRequest>(
   options: GeneratedSecretsOptions<Request>,
@@ -67,6 +70,8 @@ export function createGeneratedSecrets<Request extends SecretRequest>(
       if (request && !(request.kind === 'rotate' && hasStatus(error, 409))) onFault(request, messageOf(request, error));
     },
     initialRetryMs: 500,
+    perSecond: options.writesPerSecond ?? WRITES_PER_SECOND,
+    concurrency: 32,
   });
 
   async function write(id: string): Promise<void> {

@@ -6,7 +6,7 @@ import { Agent, type RequestOptions, request as httpsRequest } from 'node:https'
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { AppError, errorMessage } from '../../lib/errors.js';
 import { type KubeCredentials, type KubeLocation, loadCredentials } from './kube-credentials.js';
-import { collectionPath, type ResourceType } from './resource-types.js';
+import { collectionPath, type ResourceType, SECRET } from './resource-types.js';
 
 /** An object as the server sent it: untrusted until checked. */
 export type RawObject = Readonly<Record<string, unknown>>;
@@ -71,6 +71,8 @@ export interface KubeApi {
   replace(type: ResourceType, object: RawObject, signal?: AbortSignal): Promise<RawObject>;
   patch(path: ObjectPath, body: RawObject, options: PatchOptions): Promise<RawObject>;
   delete(path: ObjectPath, preconditions: { readonly uid: string }): Promise<void>;
+  /** The type of a Secret without its data; `undefined` when there is no such Secret. */
+  secretType(namespace: string, name: string): Promise<string | undefined>;
   /** Of the service account or the kubeconfig's context. */
   readonly namespace: string | undefined;
   close(): void;
@@ -139,6 +141,7 @@ interface Call {
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly body?: RawObject | undefined;
   readonly contentType?: string;
+  readonly accept?: string;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -225,6 +228,28 @@ class HttpKubeApi implements KubeApi {
     await this.#json({ method: 'DELETE', path: objectPath(type, namespace, name), body: { preconditions } });
   }
 
+  async secretType(namespace: string, name: string): Promise<string | undefined> {
+    // The columns that kubectl prints hold the type and the number of data, not the data.
+    const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+    try {
+      const table = await this.#json({
+        method: 'GET',
+        path: objectPath(SECRET, namespace, name),
+        query: { includeObject: 'None' },
+        accept,
+      });
+      const { columnDefinitions: columns = [], rows = [] } = table as {
+        columnDefinitions?: { name: string }[];
+        rows?: { cells: unknown[] }[];
+      };
+      const type = rows[0]?.cells[columns.findIndex((column) => column.name === 'Type')];
+      return typeof type === 'string' ? type : undefined;
+    } catch (error) {
+      if (hasStatus(error, 404)) return undefined;
+      throw error;
+    }
+  }
+
   close(): void {
     this.#tlsAgent.destroy();
     this.#plainAgent.destroy();
@@ -269,10 +294,8 @@ class HttpKubeApi implements KubeApi {
     });
   }
 
-  async #send(
-    { method, path, query = {}, body, contentType, signal }: Call,
-    silenceMs: number,
-  ): Promise<IncomingMessage> {
+  async #send(call: Call, silenceMs: number): Promise<IncomingMessage> {
+    const { method, path, query = {}, body, contentType, accept = 'application/json', signal } = call;
     const options: RequestOptions = await this.#credentials.requestOptions();
     signal?.throwIfAborted();
     const url = new URL(this.#credentials.server + path);
@@ -281,7 +304,7 @@ class HttpKubeApi implements KubeApi {
     const secure = url.protocol === 'https:';
     return new Promise((done, fail) => {
       let received: IncomingMessage | undefined;
-      const call = (secure ? httpsRequest : httpRequest)(
+      const sent = (secure ? httpsRequest : httpRequest)(
         url,
         {
           ...options,
@@ -289,7 +312,7 @@ class HttpKubeApi implements KubeApi {
           method,
           headers: {
             ...(options.headers as Record<string, string>),
-            accept: 'application/json',
+            accept,
             'user-agent': this.#userAgent,
             ...(text === undefined
               ? {}
@@ -302,14 +325,14 @@ class HttpKubeApi implements KubeApi {
           done(response);
         },
       );
-      call.setTimeout(silenceMs, () => {
+      sent.setTimeout(silenceMs, () => {
         const silence = new SilenceError(`nothing was heard for ${String(silenceMs / 1000)} s`);
         // A destroyed request would end its response with an error of its own, which says less.
         if (received) received.destroy(silence);
-        else call.destroy(silence);
+        else sent.destroy(silence);
       });
-      call.on('error', fail);
-      call.end(text);
+      sent.on('error', fail);
+      sent.end(text);
     });
   }
 }

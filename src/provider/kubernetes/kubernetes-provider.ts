@@ -14,6 +14,7 @@ import {
 import type { SecretResource } from '../../resources/core-resources.js';
 import type { InputProblem, Provider, Publication } from '../provider.js';
 import { type AuthoritySecretName, authoritySecretNames } from './authority-secrets.js';
+import { createForeignSecrets } from './foreign-secrets.js';
 import type { KubeApi, RawObject } from './kube-api.js';
 import { createReflector, type Reflector, type ReflectorTiming, type WatchIncident } from './reflector.js';
 import { NAMESPACE, OUR_TYPES, type ResourceType, SECRET, SERVICE } from './resource-types.js';
@@ -69,7 +70,10 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
   };
   /** By `namespace/name`. */
   const authorities = new Map<string, { readonly reflector: Reflector; secret: StoredObject | undefined }>();
+  /** Objects with problems, by kind and key. */
+  const faulty = new Map<string, StoredObject>();
   const dirty = new Set<AnyKind>();
+  const foreign = createForeignSecrets({ api, onChange: () => changed('Secret') });
   let slices: readonly Slice[] = [];
   let resources: ResourceSet = EMPTY_RESOURCES;
   let authorityProblems: readonly InputProblem[] = [];
@@ -86,6 +90,8 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
     const before = stored[kind].get(key);
     if (next) stored[kind].set(key, next);
     else stored[kind].delete(key);
+    if (next && next.problems.length > 0) faulty.set(`${kind}/${key}`, next);
+    else faulty.delete(`${kind}/${key}`);
     if (
       before?.resource !== next?.resource ||
       before?.problems !== next?.problems ||
@@ -180,7 +186,7 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
   }
 
   function secrets(): ReadonlyMap<string, SecretResource> {
-    const found = new Map<string, SecretResource>();
+    const found = new Map(foreign.found);
     for (const { secret } of authorities.values()) if (secret?.resource) add(found, secret);
     for (const secret of stored.Secret.values()) if (!isOrphan(secret)) add(found, secret);
     return found;
@@ -215,15 +221,20 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
     }
     const next = { ...resources } as Record<AnyKind, ReadonlyMap<string, AnyResource>>;
     for (const kind of dirty) next[kind] = kind === 'Secret' ? sameOr(next.Secret, secrets()) : resourcesOf(kind);
+    const secretsChanged = dirty.has('Secret');
     dirty.clear();
     resources = next as unknown as ResourceSet;
+    if (secretsChanged) foreign.follow(resources.SignatureKey.values(), stored.Secret);
   }
 
   function publishNow(): void {
     clearTimeout(timer);
     timer = undefined;
     refresh();
-    publish?.({ resources, problems: [...problemsOf(stored), ...authorityProblems] });
+    publish?.({
+      resources,
+      problems: [...[...faulty.values()].flatMap(({ problems }) => problems), ...authorityProblems],
+    });
   }
 
   return {
@@ -246,6 +257,7 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
       clearTimeout(timer);
       const reflectors = [...slices, ...authorities.values()].map(({ reflector }) => reflector);
       authorities.clear();
+      await foreign.close();
       await Promise.all(reflectors.map((reflector) => reflector.close()));
     },
     // Objects of a cluster are written in no file of ours.
@@ -267,7 +279,3 @@ function add(found: Map<string, SecretResource>, { resource }: StoredObject): vo
 
 const sameOr = <T>(old: ReadonlyMap<string, T>, next: ReadonlyMap<string, T>): ReadonlyMap<string, T> =>
   old.size === next.size && [...next].every(([key, value]) => old.get(key) === value) ? old : next;
-
-function problemsOf(stored: Readonly<Record<AnyKind, ReadonlyMap<string, StoredObject>>>): InputProblem[] {
-  return Object.values(stored).flatMap((kind) => [...kind.values()].flatMap(({ problems }) => problems));
-}

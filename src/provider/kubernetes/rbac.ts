@@ -26,8 +26,8 @@ const EVENT_RULE: PolicyRule = {
 const OBJECT_RULES: readonly PolicyRule[] = [
   { apiGroups: [API_GROUP], resources: plurals, verbs: ['list', 'watch'] },
   { apiGroups: [API_GROUP], resources: plurals.map((plural) => `${plural}/status`), verbs: ['patch'] },
-  // list and watch: keys and CAs. create and patch: generated keys. Nothing is ever deleted.
-  { apiGroups: [''], resources: ['secrets'], verbs: ['list', 'watch', 'create', 'patch'] },
+  // list and watch: keys and CAs. get: whether a Secret that a key names exists with another type. create and patch: generated keys. Nothing is ever deleted.
+  { apiGroups: [''], resources: ['secrets'], verbs: ['get', 'list', 'watch', 'create', 'patch'] },
   { apiGroups: [''], resources: ['services'], verbs: ['list', 'watch'] },
   EVENT_RULE,
 ];
