@@ -98,10 +98,7 @@ export function createLeaderElector(options: LeaderElectionOptions): LeaderElect
   function gain(untilMs: number, resourceVersion: string): void {
     const before = leading;
     leading = { untilMs, stop: before?.stop ?? new AbortController() };
-    clearTimeout(watchdog);
-    // Ends the leadership also while a renewal hangs.
-    watchdog = setTimeout(expire, Math.max(0, untilMs - monotonicMs()));
-    watchdog.unref();
+    arm();
     if (before) return;
     term = Number(resourceVersion);
     onGained(term);
@@ -116,10 +113,16 @@ export function createLeaderElector(options: LeaderElectionOptions): LeaderElect
     onLost(reason);
   }
 
+  /** A timer that ends the leadership in time, also while a renewal hangs. */
+  function arm(): void {
+    clearTimeout(watchdog);
+    watchdog = setTimeout(expire, Math.max(0, (leading?.untilMs ?? 0) - monotonicMs()));
+    watchdog.unref();
+  }
+
   function expire(): void {
     if (!leading) return;
-    const leftMs = leading.untilMs - monotonicMs();
-    if (leftMs > 0) watchdog = setTimeout(expire, leftMs);
+    if (monotonicMs() < leading.untilMs) arm();
     else lose('the Lease could not be renewed in time');
   }
 
