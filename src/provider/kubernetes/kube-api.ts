@@ -70,7 +70,6 @@ export interface KubeApi {
   /** PUT: `object.metadata.resourceVersion` is the precondition. */
   replace(type: ResourceType, object: RawObject, signal?: AbortSignal): Promise<RawObject>;
   patch(path: ObjectPath, body: RawObject, options: PatchOptions): Promise<RawObject>;
-  delete(path: ObjectPath, preconditions: { readonly uid: string }): Promise<void>;
   /** The type of a Secret without its data; `undefined` when there is no such Secret. */
   secretType(namespace: string, name: string): Promise<string | undefined>;
   /** Of the service account or the kubeconfig's context. */
@@ -222,10 +221,6 @@ class HttpKubeApi implements KubeApi {
       contentType: CONTENT_TYPES[patchType],
       signal,
     });
-  }
-
-  async delete({ type, namespace, name }: ObjectPath, preconditions: { readonly uid: string }): Promise<void> {
-    await this.#json({ method: 'DELETE', path: objectPath(type, namespace, name), body: { preconditions } });
   }
 
   async secretType(namespace: string, name: string): Promise<string | undefined> {
