@@ -11,6 +11,8 @@ export interface TestProcess {
   readonly errors: () => string;
   /** Resolves with the first line that `find` accepts, also one of the past. */
   line(find: (line: string) => boolean): Promise<string>;
+  /** Sends a line of JSON and resolves with the next line of JSON. */
+  ask<T>(question: object): Promise<T>;
   /** SIGKILL. */
   kill(): Promise<void>;
 }
@@ -25,7 +27,7 @@ export function startProcess(name: string, options: object): TestProcess {
     join(import.meta.dirname, `${name}.ts`),
     JSON.stringify(options),
   ];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   const lines: string[] = [];
   const waiting = new Set<() => void>();
   let errors = '';
@@ -34,26 +36,33 @@ export function startProcess(name: string, options: object): TestProcess {
     lines.push(line);
     for (const look of waiting) look();
   });
+  child.stdin.on('error', () => undefined); // it was killed
   const closed = once(child, 'close');
+  const lineFrom = (from: number, find: (line: string) => boolean): Promise<string> =>
+    new Promise((resolve, reject) => {
+      let at = from;
+      const look = (): void => {
+        for (; at < lines.length; at++) {
+          const line = lines[at] ?? '';
+          if (!find(line)) continue;
+          waiting.delete(look);
+          return resolve(line);
+        }
+      };
+      waiting.add(look);
+      look();
+      void closed.then(() => reject(new Error(`${name} ended: ${errors}`)));
+    });
   return {
     child,
     lines,
     errors: () => errors,
-    line: (find) =>
-      new Promise((resolve, reject) => {
-        let at = 0;
-        const look = (): void => {
-          for (; at < lines.length; at++) {
-            const line = lines[at] ?? '';
-            if (!find(line)) continue;
-            waiting.delete(look);
-            return resolve(line);
-          }
-        };
-        waiting.add(look);
-        look();
-        void closed.then(() => reject(new Error(`${name} ended: ${errors}`)));
-      }),
+    line: (find) => lineFrom(0, find),
+    async ask<T>(question: object) {
+      const answer = lineFrom(lines.length, (line) => line.startsWith('{'));
+      child.stdin.write(`${JSON.stringify(question)}\n`);
+      return JSON.parse(await answer) as T;
+    },
     async kill() {
       child.kill('SIGKILL');
       await closed;
