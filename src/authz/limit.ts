@@ -44,8 +44,11 @@ export type LimitOutcome = (Limited | Refused) & {
 const UNLIMITED: Limited = { headers: [] };
 /** An outage that ends by itself does so within seconds; clients that obey come back then. */
 const RETRY_AFTER_OUTAGE_SECONDS = 2;
-/** Nobody waits on a marker without end: the date window closes after at most this many skews. */
-const WINDOW_SKEWS = 2;
+/**
+ * How long a marker is kept: the widest date window (15 minutes to both sides), whatever `maxClockSkew` is now,
+ * since it may be raised while a captured request waits; and some seconds for clocks that differ.
+ */
+const MARKER_TTL_MS = 2 * 15 * 60_000 + 10_000;
 
 interface Charges {
   readonly rates: readonly RateCharge[];
@@ -109,7 +112,7 @@ interface Replay {
 
 function replayOf(signature: Verified | undefined, options: VerificationOptions): Replay | undefined {
   if (!signature || options.replayProtection === 'Disabled') return undefined;
-  const ttlMs = WINDOW_SKEWS * options.maxClockSkewMs;
+  const ttlMs = MARKER_TTL_MS;
   // The signature covers the nonce, so one marker refuses the repeated nonce and the repeated signature.
   if (signature.nonce !== undefined)
     return { marker: replayMarker(signature, 'nonce'), ttlMs, reason: 'replayed_nonce' };

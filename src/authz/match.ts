@@ -6,7 +6,7 @@ import type { Api, ResourceKey } from '../model/model.js';
 import type { VerificationContext } from '../signature/dialect.js';
 import { headerValue, headerValues } from '../signature/wire.js';
 import { guardHeaders } from './guard/headers.js';
-import { isCanonicalPath, otherReadings } from './guard/path.js';
+import { isCanonicalPath, isTargetText, otherReadings } from './guard/path.js';
 import { UNKNOWN_SCOPE, type Passed, type Refused, type Scope } from './refused.js';
 import type { CheckRequest } from './request.js';
 import type { CompiledEnvironment, CompiledGroup, RouteEntry, Table } from './table.js';
@@ -82,12 +82,11 @@ function locate(
   return { path: rest, context: {} };
 }
 
-/** HTTP/1 says in its header whether a body follows; HTTP/2 does not, an attacker could add one. */
-function hasNoBody(request: CheckRequest): boolean {
-  if (!request.protocol.startsWith('HTTP/1')) return false;
-  if (headerValue(request, 'transfer-encoding') !== undefined) return false;
-  return (headerValue(request, 'content-length') ?? '0') === '0';
-}
+/**
+ * Only a length of 0 proves it: Envoy takes `Transfer-Encoding` away before we see the headers, and HTTP/2 says it
+ * with a frame that a Check does not show, so that in both an attacker could add a body to a captured request.
+ */
+const hasNoBody = (request: CheckRequest): boolean => headerValue(request, 'content-length') === '0';
 
 /** The body to judge: `undefined` where Envoy did not buffer what may be there (streamed routes, upgrades). */
 function bodyOf(request: CheckRequest, route: RouteEntry): Uint8Array | undefined {
@@ -131,6 +130,7 @@ export function match(request: CheckRequest, table: Table): Matched | MatchRefus
 
   if (request.method === 'TRACE' || request.method === 'CONNECT')
     return refuse({ refused: 'method_not_allowed' }, groupScope);
+  if (!isTargetText(request.target)) return refuse({ refused: 'non_canonical_path' }, groupScope);
   const mark = request.target.indexOf('?');
   const fullPath = mark < 0 ? request.target : request.target.slice(0, mark);
   if (!isCanonicalPath(fullPath)) return refuse({ refused: 'non_canonical_path' }, groupScope);

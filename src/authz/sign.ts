@@ -11,7 +11,7 @@ import { DIALECTS, dialectByName } from '../signature/dialects.js';
 import type { OutgoingRequest, SignatureHeaders, SigningContext } from '../signature/dialect.js';
 import { headerValue } from '../signature/wire.js';
 import type { HeaderPair } from './decision.js';
-import { OWN_HEADER_PREFIX } from './guard/headers.js';
+import { METHOD_OVERRIDES, OWN_HEADER_PREFIX } from './guard/headers.js';
 import type { Matched } from './match.js';
 import type { Passed, Refused } from './refused.js';
 import type { CheckRequest } from './request.js';
@@ -25,9 +25,6 @@ export interface Signed extends Passed {
 
 /** The same request signed with the secret that is being rotated out: a backend accepts either. */
 const PREVIOUS_AUTHORIZATION = `${OWN_HEADER_PREFIX}previous-authorization`;
-
-/** A backend that obeys one of these serves another method than the one that was authorized. */
-const METHOD_OVERRIDES = new Set(['x-http-method-override', 'x-http-method', 'x-method-override']);
 
 /** Every header that carries a credential in some dialect: none travels beside a signature of ours. */
 const CREDENTIAL_HEADERS = new Set(['authorization', ...DIALECTS.flatMap((dialect) => dialect.credentialHeaders)]);
@@ -180,23 +177,33 @@ export function sign(
     }
   }
 
-  return { setHeaders: [...set], removeHeaders: headersToRemove(request, caller, signature !== undefined, set) };
+  return {
+    setHeaders: [...set],
+    removeHeaders: headersToRemove(request, matched, caller, signature !== undefined, set),
+  };
 }
 
-/** Of the headers that arrived: spent credentials, what only we may say, and method overrides nobody signed. */
+/** An override that the caller signed stays if it asks for what was authorized: a method of this very API. */
+function isAuthorizedOverride(name: string, value: string, matched: Matched, { signature }: Caller): boolean {
+  if (!signature?.signedHeaders.includes(name)) return false;
+  return matched.environment.matcher.find(matched.path, value.toUpperCase()).found?.api === matched.api;
+}
+
+/** Of the headers that arrived: spent credentials, what only we may say, and method overrides that were not authorized. */
 function headersToRemove(
   request: CheckRequest,
-  { signature }: Caller,
+  matched: Matched,
+  caller: Caller,
   backendSigns: boolean,
   set: ReadonlyMap<string, string>,
 ): string[] {
-  const spent = signature ? dialectByName(signature.dialect).credentialHeaders : [];
+  const spent = caller.signature ? dialectByName(caller.signature.dialect).credentialHeaders : [];
   const remove = new Set<string>();
-  for (const [name] of request.headers) {
+  for (const [name, value] of request.headers) {
     if (set.has(name)) continue;
     const isCredential = spent.includes(name) || (backendSigns && CREDENTIAL_HEADERS.has(name));
-    const isUnsignedOverride = METHOD_OVERRIDES.has(name) && !signature?.signedHeaders.includes(name);
-    if (isCredential || isUnsignedOverride || name.startsWith(OWN_HEADER_PREFIX)) remove.add(name);
+    const isOverride = METHOD_OVERRIDES.has(name) && !isAuthorizedOverride(name, value, matched, caller);
+    if (isCredential || isOverride || name.startsWith(OWN_HEADER_PREFIX)) remove.add(name);
   }
   return [...remove];
 }

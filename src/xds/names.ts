@@ -20,6 +20,7 @@ export const ROUTE_CONTEXT_KEY = 'route';
 export const METADATA_NAMESPACE = 'countersign';
 
 export const EXT_AUTHZ_FILTER = 'envoy.filters.http.ext_authz';
+export const HEADER_MUTATION_FILTER = 'envoy.filters.http.header_mutation';
 export const CORS_FILTER = 'envoy.filters.http.cors';
 export const ROUTER_FILTER = 'envoy.filters.http.router';
 

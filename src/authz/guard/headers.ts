@@ -22,11 +22,34 @@ const SINGLE = new Set([
 
 export const OWN_HEADER_PREFIX = 'x-countersign-';
 
+/** A backend that obeys one of these serves another method than the one that was authorized. */
+export const METHOD_OVERRIDES: ReadonlySet<string> = new Set([
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+]);
+
+/** What the gateway says about the caller towards a backend, or goes by itself. */
+const TRUSTED = new Set([
+  'authorization',
+  'x-stage',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-real-ip',
+  'x-client-proto',
+  'x-client-proto-ver',
+  'x-api-requestid',
+  'x-api-scheme',
+]);
+
 /** Backends that map `-` and `_` alike (CGI, WSGI) would take `X_Countersign_Key_Id` for ours, `X_Sdk_Date` for the signed one. */
 function poses(name: string): boolean {
   if (!name.includes('_')) return false;
   const dashed = name.replaceAll('_', '-');
-  return dashed.startsWith(OWN_HEADER_PREFIX) || SINGLE.has(dashed) || dashed === 'authorization';
+  return (
+    dashed.startsWith(OWN_HEADER_PREFIX) || SINGLE.has(dashed) || METHOD_OVERRIDES.has(dashed) || TRUSTED.has(dashed)
+  );
 }
 
 const COMMA = 0x2c;

@@ -44,6 +44,18 @@ export function isCanonicalPath(path: string): boolean {
   return true;
 }
 
+/**
+ * Visible ASCII in path and query: over HTTP/2 other bytes arrive, which Envoy writes into headers in another
+ * encoding than they came in, so that what was verified is not what is sent.
+ */
+export function isTargetText(target: string): boolean {
+  for (let i = 0; i < target.length; i++) {
+    const code = target.charCodeAt(i);
+    if (code < 0x21 || code > 0x7e) return false;
+  }
+  return true;
+}
+
 /** Visible ASCII without `#` and `?`: Envoy lets nothing else through, and a signature scheme would not agree on it. */
 function isPathText(path: string): boolean {
   for (let i = 0; i < path.length; i++) {

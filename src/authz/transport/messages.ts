@@ -178,6 +178,7 @@ export function decodeCheckRequest(bytes: Buffer, node = '', trustsProxies = fal
 function fromDraft(draft: Draft, trustsProxies: boolean): CheckRequest {
   const headers: HeaderPair[] = [];
   let authority: string | undefined;
+  let target = draft.path;
   let host: string | undefined;
   let requestId: string | undefined;
   let forwardedFor: string | undefined;
@@ -187,6 +188,8 @@ function fromDraft(draft: Draft, trustsProxies: boolean): CheckRequest {
     const [name, value] = header;
     if (name.startsWith(':')) {
       if (name === ':authority') authority = value;
+      // The text attribute has `!` for every byte that is no UTF-8; the backend gets the bytes.
+      else if (name === ':path') target = value;
       continue;
     }
     if (name === 'host') host = value;
@@ -201,7 +204,7 @@ function fromDraft(draft: Draft, trustsProxies: boolean): CheckRequest {
   if (host !== authority) headers.unshift(['host', authority]);
   return {
     method: draft.method,
-    target: draft.path,
+    target,
     headers,
     body: draft.rawBody,
     authority,

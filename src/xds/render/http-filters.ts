@@ -7,6 +7,7 @@ import {
 } from '../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { ROUTER_FILTER } from '../names.js';
 import { corsFilter } from './cors.js';
+import { headerMutationFilter } from './header-mutation.js';
 import { extAuthzFilter } from './ext-authz.js';
 import { extension } from './messages.js';
 import type { RenderOptions } from './options.js';
@@ -15,6 +16,8 @@ export const httpFilters = ({ authz }: RenderOptions): readonly HttpFilter[] =>
   [
     // First: a preflight carries no credential, and the headers it promises belong on denials too.
     corsFilter,
+    // Touches trailers and responses only, so its place among the requests' filters does not matter.
+    headerMutationFilter,
     // Directly before the router: nothing after it may change what was verified and signed.
     extAuthzFilter(authz.timeoutMs),
     // Last by definition. No x-envoy-* headers of its own: they would reach the backend unsigned.

@@ -45,8 +45,6 @@ export function renderRouteConfiguration(model: Model): RouteConfiguration {
     virtualHosts: hostsOf(model).map((host) => render.virtualHost(host)),
     // `api.example.com:8443` is the same host; the port stays in what is signed and forwarded.
     ignorePortInHostMatching: true,
-    // What we signed for the backend, echoed by it, never reaches the caller.
-    responseHeadersToRemove: ['authorization'],
   });
 }
 

@@ -44,7 +44,7 @@ describe('the store', () => {
     expect(gate.admissions).toHaveLength(1);
     const [admission] = gate.admissions;
     expect(admission).toMatchObject({
-      replay: { ttlMs: 1_800_000 },
+      replay: { ttlMs: 1_810_000 },
       rates: [{ requests: 500, intervalMs: 1000, burst: 2, shadow: false }],
       quotas: [{ limit: 125, period: 'Day', timeZone: 'Asia/Shanghai' }, { limit: 125 }],
     });
