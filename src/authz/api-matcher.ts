@@ -1,7 +1,7 @@
 /**
  * Which API of an environment a path and method belong to: design.md §4. Exact, then Template with more
- * literal segments, then longest Prefix; paths are compared as raw bytes. Compiled once per environment;
- * a lookup costs the length of the path, whatever the number of APIs.
+ * literal segments, then longest Prefix; of equals one that lists the method, then the earlier API. Paths are compared
+ * as raw bytes. Compiled once per environment; a lookup costs the length of the path, whatever the number of APIs.
  */
 import type { Api } from '../model/model.js';
 
@@ -23,6 +23,8 @@ export interface ApiMatcher {
 
 interface Entry {
   readonly api: Api;
+  /** Position among the APIs of the environment. */
+  readonly order: number;
   readonly variableNames: readonly string[];
 }
 
@@ -63,12 +65,12 @@ const variableName = (segment: string): string | undefined =>
 
 function addTo(slot: Slot, entry: Entry): void {
   const { methods } = entry.api.match;
-  // The first of two equal patterns stays: translate refuses overlaps, so a second one is never served.
+  // The first of two equal patterns stays: translate refuses the second, which holds what is left of its methods.
   if (methods === undefined) slot.anyMethod ??= entry;
   for (const method of methods ?? []) if (!slot.listed.has(method)) slot.listed.set(method, entry);
 }
 
-function addPattern(root: Node, pattern: string, api: Api, isTemplate: boolean): void {
+function addPattern(root: Node, pattern: string, api: Api, order: number, isTemplate: boolean): void {
   const variableNames: string[] = [];
   let node = root;
   for (const segment of segmentsOf(pattern)) {
@@ -82,7 +84,7 @@ function addPattern(root: Node, pattern: string, api: Api, isTemplate: boolean):
     if (!next) node.literals.set(segment, (next = newNode()));
     node = next;
   }
-  addTo((node.slot ??= newSlot()), { api, variableNames });
+  addTo((node.slot ??= newSlot()), { api, order, variableNames });
 }
 
 function collectTemplates(
@@ -107,6 +109,12 @@ function collectTemplates(
 const ofMethod = (slot: Slot, method: string): Entry | undefined =>
   slot.listed.get(method) ?? (NOT_IMPLIED.has(method) ? undefined : slot.anyMethod);
 
+/** Two templates of one rank that one path fits: translate refuses the later, which must not shadow the earlier. */
+function byEntry(a: Slot, b: Slot, method: string): number {
+  const listed = Number(b.listed.has(method)) - Number(a.listed.has(method));
+  return listed || (ofMethod(a, method)?.order ?? 0) - (ofMethod(b, method)?.order ?? 0);
+}
+
 function variablesOf(entry: Entry, values: readonly string[]): ReadonlyMap<string, string> {
   if (values.length === 0) return NO_VARIABLES;
   return new Map(entry.variableNames.map((name, i) => [name, values[i]!]));
@@ -119,23 +127,23 @@ export function compileApis(apis: readonly Api[]): ApiMatcher {
   const prefixes = newNode();
   let hasTemplates = false;
   let hasPrefixes = false;
-  for (const api of apis) {
+  for (const [order, api] of apis.entries()) {
     const { type, value } = api.match.path;
     switch (type) {
       case 'Exact': {
         let slot = exact.get(value);
         if (!slot) exact.set(value, (slot = newSlot()));
-        addTo(slot, { api, variableNames: [] });
+        addTo(slot, { api, order, variableNames: [] });
         break;
       }
       case 'Template':
         hasTemplates = true;
-        addPattern(templates, value, api, true);
+        addPattern(templates, value, api, order, true);
         break;
       case 'Prefix':
         hasPrefixes = true;
         // Whole segments: `/v1/` and `/v1` are one prefix, `/` is the empty one.
-        addPattern(prefixes, value.endsWith('/') ? value.slice(0, -1) : value, api, false);
+        addPattern(prefixes, value.endsWith('/') ? value.slice(0, -1) : value, api, order, false);
         break;
     }
   }
@@ -161,8 +169,7 @@ export function compileApis(apis: readonly Api[]): ApiMatcher {
     if (hasTemplates) {
       const matches: TemplateMatch[] = [];
       collectTemplates(templates, segments, 0, 0, [], matches);
-      // The sort is stable: of two templates with as many literals the one with the leftmost literal goes first.
-      if (matches.length > 1) matches.sort((a, b) => b.literals - a.literals);
+      if (matches.length > 1) matches.sort((a, b) => b.literals - a.literals || byEntry(a.slot, b.slot, method));
       for (const match of matches) {
         const byTemplate = pick(match.slot, match.values);
         if (byTemplate) return byTemplate;

@@ -118,7 +118,9 @@ export function match(request: CheckRequest, table: Table): Matched | MatchRefus
   if (request.route.startsWith(UNKNOWN_ENVIRONMENT_ROUTE)) {
     const key: ResourceKey = request.route.slice(UNKNOWN_ENVIRONMENT_ROUTE.length);
     const group = table.groups.get(key);
-    return refuse({ refused: 'unknown_environment' }, group ? scopeOfGroup(group, undefined) : UNKNOWN_SCOPE);
+    if (!group) return refuse({ refused: 'unknown_environment' }, UNKNOWN_SCOPE);
+    const isRefused = group.group.environments.length === 0;
+    return refuse({ refused: isRefused ? 'api_invalid' : 'unknown_environment' }, scopeOfGroup(group, undefined));
   }
   const route = table.routes.get(request.route);
   if (!route) return refuse({ refused: 'route_mismatch' }, UNKNOWN_SCOPE);
@@ -156,6 +158,7 @@ export function match(request: CheckRequest, table: Table): Matched | MatchRefus
     facts: { ...groupScope.facts, api: apiId },
   };
   if (isAmbiguous(path, request.method, api, environment)) return refuse({ refused: 'ambiguous_path' }, scope);
+  if (api.state === 'Refused') return refuse({ refused: 'api_invalid' }, scope);
   if (!route.apis.has(api.name)) return refuse({ refused: 'route_mismatch' }, scope);
   if (api.state === 'Offline') return refuse({ refused: 'environment_offline' }, scope);
   const admits = environment.sourceRanges.get(api.name);

@@ -118,6 +118,10 @@ export const REASONS = {
     'Envoy sent the request over a route that the API does not use (a change is on its way).',
     'Retry; if it lasts, look for a NACK in the condition Programmed.',
   ),
+  api_invalid: unavailable(
+    'The API that the request belongs to, or its whole ApiGroup, has an error; its requests are not left to a broader API.',
+    'See the condition Accepted of the ApiGroup, or run `countersign lint`.',
+  ),
   unsafe_gateway: unavailable(
     'Envoy is configured without raw headers or without our route context.',
     'Configure Envoy as `countersign render` prints it.',

@@ -1,7 +1,8 @@
 /**
  * The intermediate representation between resources and Envoy / the authorizer: readonly data with all
  * defaults applied and all references resolved. Knows neither Kubernetes nor Envoy. Identifiers are
- * `namespace/name`. Limits of a unit are refused one by one: what is here is served.
+ * `namespace/name`. What a user's mistake refuses is left out, but never its place: what it
+ * matched is answered 503 rather than by something broader.
  */
 import type { Redacted } from '../lib/redacted.js';
 import type { DialectName, VerificationOptions } from '../signature/dialect.js';
@@ -73,6 +74,7 @@ export interface Group {
   readonly basePath: string;
   readonly errors: 'Vendor' | 'Uniform';
   readonly cors: Cors | undefined;
+  /** Empty when none can be served: the group then holds its base path and answers 503 `api_invalid`. */
   readonly environments: readonly Environment[];
 }
 
@@ -128,6 +130,10 @@ export type PathMatch =
   /** Whole segments. */
   | { readonly type: 'Prefix'; readonly value: string };
 
+/**
+ * Their order in an environment decides between templates of equal rank: the earlier one goes first. A refused API is
+ * among them, for what only it matches must not fall to a broader one.
+ */
 export interface Api {
   readonly name: string;
   readonly match: {
@@ -135,7 +141,8 @@ export interface Api {
     /** Upper case; `undefined` = any but TRACE, CONNECT and OPTIONS, ranking below listed ones. */
     readonly methods: readonly string[] | undefined;
   };
-  readonly state: 'Released' | 'Offline';
+  /** `Refused`: holds its match and answers 503 `api_invalid`; its other fields mean nothing. */
+  readonly state: 'Released' | 'Offline' | 'Refused';
   readonly access: Access;
   readonly verification: VerificationOptions;
   readonly rewrite: Rewrite | undefined;

@@ -64,7 +64,8 @@ function nameParts(key: string): { readonly namespace: string; readonly name: st
 }
 
 const STATES: Words<'Enabled' | 'Disabled'> = { Enabled: true, Disabled: true };
-const RELEASES: Words<'Released' | 'Offline'> = { Released: true, Offline: true };
+const RELEASES: Words<Environment['state']> = { Released: true, Offline: true };
+const API_STATES: Words<Api['state']> = { ...RELEASES, Refused: true };
 const IDENTITIES: Words<CallerKey['identity']> = { SignatureKeyPair: true, UserAccessKey: true };
 
 export const decodeKey = (key: string, bytes: Uint8Array): Decoded<CallerKey> =>
@@ -308,7 +309,7 @@ function readApi(fields: Fields, tables: Tables): Api {
       path: { type: path.word('type', PATHS), value: path.text('value') },
       methods: match.optional('methods', (name) => match.texts(name)),
     },
-    state: fields.word('state', RELEASES),
+    state: fields.word('state', API_STATES),
     access: fields.entry('access', tables.accesses),
     verification: fields.entry('verification', tables.verifications),
     rewrite: fields.optional('rewrite', (name) => readRewrite(fields.object(name))),

@@ -10,25 +10,23 @@ export interface ApiMatch {
 /**
  * The earlier match that each refused match collides with, by index. Exact, Template by number of literal segments,
  * and Prefix by length rank among themselves; what is left is the same path, or two templates of equal rank that one
- * path fits. Matches that were refused themselves refuse nobody.
+ * path fits. Judged by what is written: a match refuses later ones whether or not its own API is served, or an error
+ * in one API would hand its requests to the next.
  */
-export function findOverlaps(matches: readonly (ApiMatch | undefined)[]): Map<number, number> {
+export function findOverlaps(matches: readonly ApiMatch[]): Map<number, number> {
   const overlaps = new Map<number, number>();
   const ranks = new Map<
     string,
     { readonly index: number; readonly match: ApiMatch; readonly segments: readonly string[] }[]
   >();
   for (const [index, match] of matches.entries()) {
-    if (!match) continue;
     const segments = match.value.split('/');
     const rank = rankOf(match, segments);
     const equals = ranks.get(rank) ?? [];
     const earlier = equals.find((other) => sharesMethod(match, other.match) && sharesPath(segments, other.segments));
     if (earlier) overlaps.set(index, earlier.index);
-    else {
-      equals.push({ index, match, segments });
-      ranks.set(rank, equals);
-    }
+    equals.push({ index, match, segments });
+    ranks.set(rank, equals);
   }
   return overlaps;
 }

@@ -9,7 +9,7 @@ import { stableHash } from '../lib/stable-hash.js';
 import type { Api, Backend, Cors, Environment, EnvironmentMatch, Group, ResourceKey, Route } from '../model/model.js';
 import { keyOf } from '../resources/resource-set.js';
 import type { VerificationOptions } from '../signature/dialect.js';
-import { readApi, type ApiSettings, type GroupSettings } from './api.js';
+import { readApi, refuseApi, type ApiSettings, type GroupSettings } from './api.js';
 import { findOverlaps } from './api-conflicts.js';
 import { bindBackendKey } from './backend-signature.js';
 import { type BackendLookup, type BackendSettings, mergeBackend, NO_BACKEND, resolveBackend } from './backend.js';
@@ -22,7 +22,7 @@ import type { TranslateContext } from './translation.js';
 export interface TranslatedGroup {
   readonly resource: ApiGroup;
   readonly key: ResourceKey;
-  /** `undefined` when no hostname is left to serve it on. */
+  /** `undefined` when no hostname is left to serve it on. Without environments it holds its base path and refuses. */
   readonly group: Group | undefined;
   /** What is served, by environment and name; empty without `group`. */
   readonly served: ReadonlyMap<string, { readonly environment: Environment; readonly apis: ReadonlyMap<string, Api> }>;
@@ -84,8 +84,10 @@ export function translateGroup(resource: ApiGroup, inputs: GroupInputs): Transla
     if (environment.match?.type === 'Hostname' && !serves(environment.match.value, `${path}.match.value`)) continue;
     if (settings) environments.push(builder.build(environment, path, apis, settings));
   }
+  // A base path stays held also where nothing is left to serve under it, or the group around it would take its requests.
+  const reachable = hostnames.length > 0 ? environments : environments.filter(({ match }) => match.type === 'Hostname');
   const group: Group | undefined =
-    hostnames.length > 0 && environments.length > 0
+    hostnames.length > 0 || reachable.length > 0
       ? {
           key,
           namespace: metadata.namespace,
@@ -94,7 +96,7 @@ export function translateGroup(resource: ApiGroup, inputs: GroupInputs): Transla
           basePath: spec.basePath,
           errors: spec.errors,
           cors: readCors(resource),
-          environments,
+          environments: reachable,
         }
       : undefined;
   return {
@@ -104,20 +106,22 @@ export function translateGroup(resource: ApiGroup, inputs: GroupInputs): Transla
     served: new Map(
       (group?.environments ?? []).map((environment) => [
         environment.name,
-        { environment, apis: new Map(environment.apis.map((api) => [api.name, api])) },
+        { environment, apis: new Map(servedApis(environment).map((api) => [api.name, api])) },
       ]),
     ),
     apisByBackendKey: builder.apisByBackendKey,
     problems,
-    warnings: group ? verificationWarnings(environments) : [],
+    warnings: verificationWarnings(reachable),
     environments: environments.map((environment) => ({
       name: environment.name,
       state: environment.state,
       url: environmentUrl(environment, hostnames[0] ?? '', spec.basePath, inputs.context),
-      apis: group ? environment.apis.length : 0,
+      apis: reachable.includes(environment) ? servedApis(environment).length : 0,
     })),
   };
 }
+
+const servedApis = ({ apis }: Environment): readonly Api[] => apis.filter(({ state }) => state !== 'Refused');
 
 function servesHostname(
   resource: ApiGroup,
@@ -141,20 +145,15 @@ function servesHostname(
   return false;
 }
 
-/** APIs that stand; one that is refused is left out and refuses no other. */
+/** All APIs in their order; those that are refused keep their match. */
 function readApis(resource: ApiGroup, settings: GroupSettings, problems: Problems): ApiSettings[] {
   const specs: readonly ApiGroupApi[] = resource.spec.apis ?? [];
   const read = specs.map((api, i) => readApi(api, `spec.apis[${i}]`, settings, problems));
   const overlaps = findOverlaps(
-    read.map(
-      (api) =>
-        api && { type: api.spec.match.path.type, value: api.spec.match.path.value, methods: api.spec.match.methods },
-    ),
+    specs.map(({ match }) => ({ type: match.path.type, value: match.path.value, methods: match.methods })),
   );
   const environments = new Set(resource.spec.environments.map(({ name }) => name));
-  const standing: ApiSettings[] = [];
-  for (const [i, api] of read.entries()) {
-    if (!api) continue;
+  return read.map((api, i) => {
     const earlier = overlaps.get(i);
     if (earlier !== undefined) {
       problems.error(
@@ -162,8 +161,9 @@ function readApis(resource: ApiGroup, settings: GroupSettings, problems: Problem
         `${api.path}.match`,
         `covers requests of API ${specs[earlier]?.name ?? ''} (spec.apis[${earlier}]) with equal rank; this API is refused`,
       );
-      continue;
+      return refuseApi(api.spec, api.path, settings);
     }
+    if (api.refused) return api;
     for (const [j, { name }] of (api.spec.environments ?? []).entries())
       if (!environments.has(name))
         problems.unresolved(
@@ -171,9 +171,8 @@ function readApis(resource: ApiGroup, settings: GroupSettings, problems: Problem
           `${api.path}.environments[${j}].name`,
           `the group has no environment ${name}`,
         );
-    standing.push(api);
-  }
-  return standing;
+    return api;
+  });
 }
 
 /** Builds the environments of one group; what several of them share is made once. */
@@ -204,7 +203,9 @@ class EnvironmentBuilder {
       state: environment.state,
       isDefault: environment.default ?? false,
       match: environmentMatch(environment, this.#resource),
-      apis: apis.flatMap((api) => this.#api(api, environment, path, backend) ?? []),
+      apis: apis.map(
+        (api) => this.#api(api, environment, path, backend) ?? this.#refusedApi(api, environment, backend, settings),
+      ),
       route: this.#route(environment.name, backend, settings.verification),
       verification: settings.verification,
     };
@@ -216,7 +217,8 @@ class EnvironmentBuilder {
     environmentPath: string,
     base: BackendSettings,
   ): Api | undefined {
-    const { spec, path } = api;
+    const { spec, path, refused } = api;
+    if (refused) return undefined;
     const backend = mergeBackend(base, spec.backend, `${path}.backend`);
     if (!backend.target) {
       this.#problems.error(
@@ -251,6 +253,21 @@ class EnvironmentBuilder {
       rewrite: api.rewrite,
       backendSignature,
       route: this.#route(environment.name, backend, api.verification),
+    };
+  }
+
+  /** Its match leads to the authorizer, and nowhere else. */
+  #refusedApi(api: ApiSettings, { name }: ApiGroupEnvironment, base: BackendSettings, settings: GroupSettings): Api {
+    const { spec, access, verification } = api.refused ? api : refuseApi(api.spec, api.path, settings);
+    return {
+      name: spec.name,
+      match: { path: spec.match.path, methods: spec.match.methods },
+      state: 'Refused',
+      access,
+      verification,
+      rewrite: undefined,
+      backendSignature: undefined,
+      route: this.#route(name, { ...base, target: undefined }, verification),
     };
   }
 
@@ -320,7 +337,9 @@ function verificationWarnings(environments: readonly Environment[]): ConditionSt
   let dateUnchecked = false;
   const signed = new Set(
     environments.flatMap(({ apis }) =>
-      apis.filter(({ access }) => access.authentication === 'Signature').map(({ verification }) => verification),
+      apis
+        .filter(({ state, access }) => state !== 'Refused' && access.authentication === 'Signature')
+        .map(({ verification }) => verification),
     ),
   );
   for (const { dialects, replayProtection, dateOnly } of signed) {

@@ -13,6 +13,8 @@ export interface ApiSettings {
   readonly access: Access;
   readonly verification: VerificationOptions;
   readonly rewrite: Rewrite | undefined;
+  /** Keeps its match and serves nothing. */
+  readonly refused: boolean;
 }
 
 /** Settings of a group that an API without overrides shares by identity. */
@@ -22,18 +24,30 @@ export interface GroupSettings {
   readonly verification: VerificationOptions;
 }
 
-/** `undefined` when the API is refused; the reason is among `problems`. */
-export function readApi(
-  spec: ApiGroupApi,
-  path: string,
-  group: GroupSettings,
-  problems: Problems,
-): ApiSettings | undefined {
+/** What nobody reads of a refused API; closed, should somebody do. */
+const CLOSED: Access = {
+  authentication: 'Signature',
+  authorization: 'Enabled',
+  usagePlan: 'Required',
+  sourceRanges: undefined,
+};
+
+export const refuseApi = (spec: ApiGroupApi, path: string, { verification }: GroupSettings): ApiSettings => ({
+  spec,
+  path,
+  access: CLOSED,
+  verification,
+  rewrite: undefined,
+  refused: true,
+});
+
+/** A refused API keeps its match; the reason is among `problems`. */
+export function readApi(spec: ApiGroupApi, path: string, group: GroupSettings, problems: Problems): ApiSettings {
   const merged =
     spec.access || spec.verification ? mergeAccess(group.spec.access, spec.access) : { access: group.access };
   if ('contradiction' in merged) {
     problems.error('Invalid', `${path}.access`, merged.contradiction);
-    return undefined;
+    return refuseApi(spec, path, group);
   }
   const verification = spec.verification
     ? mergeVerification(group.spec.verification, spec.verification)
@@ -44,19 +58,19 @@ export function readApi(
       `${path}.verification.dialects`,
       'is required: neither the API nor its group lists a dialect',
     );
-    return undefined;
+    return refuseApi(spec, path, group);
   }
   const variables = templateVariables(spec.match.path.type === 'Template' ? spec.match.path.value : '');
   if (new Set(variables).size < variables.length) {
     problems.error('Duplicate', `${path}.match.path.value`, 'names a variable twice');
-    return undefined;
+    return refuseApi(spec, path, group);
   }
   const unknown = templateVariables(spec.rewrite?.path ?? '').find((name) => !variables.includes(name));
   if (unknown !== undefined) {
     problems.error('InvalidValue', `${path}.rewrite.path`, `uses ${unknown}, which match.path does not have`);
-    return undefined;
+    return refuseApi(spec, path, group);
   }
-  return { spec, path, access: merged.access, verification, rewrite: readRewrite(spec) };
+  return { spec, path, access: merged.access, verification, rewrite: readRewrite(spec), refused: false };
 }
 
 const templateVariables = (path: string): string[] => path.split('/').filter(isVariable);

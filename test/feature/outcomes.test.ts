@@ -74,6 +74,20 @@ beforeAll(async () => {
           ],
         }),
         grant('orders', granted, 'orders'),
+        apiGroup('edge', {
+          access: { authentication: 'None' },
+          backend: urlBackend(backend.port),
+          apis: [
+            { name: 'public', match: { path: { type: 'Prefix', value: '/' } } },
+            {
+              name: 'admin',
+              match: { path: { type: 'Prefix', value: '/admin' } },
+              access: { authentication: 'Signature' },
+              verification: { dialects: ['Tencent'] },
+              rewrite: { path: '/{unknown}' },
+            },
+          ],
+        }),
         apiGroup('away', { access: { authentication: 'None' }, backend: urlBackend(closedPort) }),
         usagePlan('rate', ['limited1', 'limited2'], 'orders', {
           rateLimits: [{ name: 'rate', requests: 1, interval: '1m', burst: 1, scope: 'Key' }],
@@ -290,6 +304,13 @@ const REFUSALS: readonly Outcome[] = [
     status: 503,
     code: 'Unavailable',
     reason: 'backend_key_unavailable',
+  },
+  {
+    title: 'an API that has an error, though a broader one without signatures would serve its path',
+    request: () => ({ method: 'GET', target: '/edge/admin/users', headers: {} }),
+    status: 503,
+    code: 'Unavailable',
+    reason: 'api_invalid',
   },
   {
     title: 'an invalid plan',

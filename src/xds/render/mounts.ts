@@ -182,30 +182,21 @@ function literalOf(path: PathRule): string {
 
 const RANK = { Exact: 0, Template: 1, Prefix: 2 } as const;
 
-/** Exact, then Template with more literal segments, then longest Prefix; listed methods before an omitted list. */
+/**
+ * Exact, then Template with more literal segments, then longest Prefix; listed methods before an omitted list. The sort
+ * is stable: what is left goes by the order of the model.
+ */
 function byPrecedence(a: Api, b: Api): number {
   const { path: left } = a.match;
   const { path: right } = b.match;
   return (
     RANK[left.type] - RANK[right.type] ||
     (left.type === 'Template' ? byLiterals(left.value, right.value) : right.value.length - left.value.length) ||
-    Number(a.match.methods === undefined) - Number(b.match.methods === undefined) ||
-    byText(left.value, right.value) ||
-    byText(a.name, b.name)
+    Number(a.match.methods === undefined) - Number(b.match.methods === undefined)
   );
 }
 
-/** More literal segments first; of equals the one whose literal stands further left. */
 function byLiterals(left: string, right: string): number {
-  const a = templateSegments(left);
-  const b = templateSegments(right);
-  const literals = (segments: readonly unknown[]): number => segments.filter((segment) => segment !== undefined).length;
-  const difference = literals(b) - literals(a);
-  if (difference !== 0) return difference;
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const order = Number(a[i] === undefined) - Number(b[i] === undefined);
-    if (order !== 0) return order;
-  }
-  return a.length - b.length;
+  const literals = (value: string): number => templateSegments(value).filter((segment) => segment !== undefined).length;
+  return literals(right) - literals(left);
 }

@@ -36,9 +36,13 @@ describe('precedence', () => {
     ['/v2', 'root'],
   ])('%s belongs to %s', (path, name) => expect(nameOf(matcher, path)).toBe(name));
 
-  test('of two templates with as many literals the one whose literal stands further left wins', () => {
-    const templates = matcherOf(['right', 'Template', '/{a}/b'], ['left', 'Template', '/a/{b}']);
-    expect(nameOf(templates, '/a/b')).toBe('left');
+  test('of two templates with as many literals the earlier one wins, and one that lists the method before it', () => {
+    const right = ['right', 'Template', '/{a}/b'] as const;
+    const left = ['left', 'Template', '/a/{b}'] as const;
+    expect(nameOf(matcherOf([...right], [...left]), '/a/b')).toBe('right');
+    expect(nameOf(matcherOf([...left], [...right]), '/a/b')).toBe('left');
+    expect(nameOf(matcherOf([...left], [...right, ['GET']]), '/a/b')).toBe('right');
+    expect(nameOf(matcherOf([...left], [...right, ['GET']]), '/a/b', 'PUT')).toBe('left');
   });
   test('an API that lists the method goes before one that lists none', () => {
     const both = matcherOf(['any', 'Exact', '/a'], ['post', 'Exact', '/a', ['POST']]);

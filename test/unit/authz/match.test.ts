@@ -22,6 +22,28 @@ describe('the gateway', () => {
   });
 });
 
+describe('a group without environments', () => {
+  test('has an error and refuses what its base path holds', async () => {
+    const model: ModelInput = { groups: [{ key: 'team/orders', environments: [] }] };
+    expect(await outcome(model, { target: '/orders/x', route: 'unknown-environment:team/orders' })).toBe(
+      '503 api_invalid',
+    );
+  });
+});
+
+describe('an API in error', () => {
+  test('is refused before anything of the request is verified', async () => {
+    const model = fixture({ apis: [{ name: 'broken', path: { type: 'Prefix', value: '/' }, state: 'Refused' }] });
+    expect(await outcome(model, { target: '/orders/x', headers: [] })).toBe('503 api_invalid');
+  });
+  test('is refused over a route from before the error too', async () => {
+    const model = fixture({
+      apis: [{ name: 'broken', path: { type: 'Prefix', value: '/' }, state: 'Refused', route: 'x' }],
+    });
+    expect(await outcome(model, { target: '/orders/x' })).toBe('503 api_invalid');
+  });
+});
+
 describe('environments', () => {
   const test_: EnvironmentInput = { name: 'test', apis: [EVERYTHING] };
   const release: EnvironmentInput = { name: 'release', default: true, apis: [EVERYTHING] };

@@ -1,0 +1,163 @@
+/** What an error refuses keeps its place: its requests are answered 503, never by something broader. */
+import { describe, expect, test } from '@jest/globals';
+import { checkObject } from '../../../src/api/schema.js';
+import { compileApis } from '../../../src/authz/api-matcher.js';
+import type { Api, Model } from '../../../src/model/model.js';
+import { createResourceSet } from '../../../src/resources/resource-set.js';
+import { translate } from '../../../src/translate/translate.js';
+import { hostsOf } from '../../../src/xds/render/mounts.js';
+import { apiGroup } from '../../support/resources.js';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const BACKEND = { type: 'URL', url: 'http://backend.example.net' };
+
+const groupOf = (name: string, spec: Fields) =>
+  apiGroup(name, {
+    hostnames: ['api.example.com'],
+    access: { authentication: 'None' },
+    backend: BACKEND,
+    environments: [{ name: 'release', default: true }],
+    ...spec,
+  });
+
+function modelOf(...objects: Fields[]): Model {
+  const resources = objects.map((each) => {
+    const { object, problems } = checkObject(each);
+    if (!object) throw new Error(problems.map(({ path, message }) => `${path} ${message}`).join());
+    return object;
+  });
+  return translate(createResourceSet(resources), {
+    nowMs: 0,
+    services: new Map(),
+    allowedBackendHosts: ['*'],
+    hostnameClaims: [],
+  }).model;
+}
+
+const prefix = (value: string, methods?: readonly string[]): Fields => ({
+  path: { type: 'Prefix', value },
+  ...(methods && { methods }),
+});
+const template = (value: string, methods?: readonly string[]): Fields => ({
+  path: { type: 'Template', value },
+  ...(methods && { methods }),
+});
+
+/** The state of the API that serves each `METHOD /path`, in a group with an open API for every path. */
+function statesOf(apis: readonly Fields[], spec: Fields = {}): (request: string) => string {
+  const model = modelOf(groupOf('edge', { apis: [{ name: 'public', match: prefix('/') }, ...apis], ...spec }));
+  const [environment] = model.groups[0]!.environments;
+  const matcher = compileApis(environment!.apis);
+  return (request) => {
+    const [method, path] = request.split(' ') as [string, string];
+    const api: Api | undefined = matcher.find(path, method).found?.api;
+    return api ? `${api.name} ${api.state}` : 'none';
+  };
+}
+
+describe('an API in error', () => {
+  const signed = { access: { authentication: 'Signature' }, verification: { dialects: ['Tencent'] } };
+  const admin = { name: 'admin', match: prefix('/admin'), ...signed };
+  test.each<[string, Fields, Fields?]>([
+    ['a rewrite with an unknown variable', { ...admin, rewrite: { path: '/{unknown}' } }],
+    ['a variable named twice', { ...admin, match: template('/admin/{id}/{id}') }],
+    ['no dialect', { name: 'admin', match: prefix('/admin'), access: { authentication: 'Signature' } }],
+    ['a contradiction', { name: 'admin', match: prefix('/admin'), access: { usagePlan: 'Required' } }],
+    ['no backend', admin, { backend: undefined }],
+  ])('keeps its path with %s', (_, api, spec = {}) => {
+    const broken = statesOf([api], spec);
+    expect(broken('GET /admin/users/7')).toBe('admin Refused');
+    expect(broken('DELETE /admin/users/7')).toBe('admin Refused');
+  });
+
+  test('leaves other paths and methods alone', () => {
+    const broken = statesOf([{ ...admin, match: prefix('/admin', ['POST']), rewrite: { path: '/{unknown}' } }]);
+    expect(broken('POST /admin')).toBe('admin Refused');
+    expect(broken('GET /admin')).toBe('public Released');
+    expect(broken('POST /administration')).toBe('public Released');
+  });
+
+  test('does not hand its path to the next API of the same match', () => {
+    const broken = statesOf([
+      { ...admin, rewrite: { path: '/{unknown}' } },
+      { name: 'again', match: prefix('/admin') },
+    ]);
+    expect(broken('GET /admin')).toBe('admin Refused');
+  });
+
+  test('has no way to a backend, and nothing that could open', () => {
+    const model = modelOf(groupOf('edge', { apis: [{ ...admin, rewrite: { path: '/{unknown}' } }] }));
+    expect(model.groups[0]!.environments[0]!.apis[0]).toMatchObject({
+      access: { authentication: 'Signature', authorization: 'Enabled', usagePlan: 'Required' },
+      route: { backend: undefined },
+      backendSignature: undefined,
+    });
+  });
+});
+
+describe('an API in conflict', () => {
+  test('keeps the methods that only it lists', () => {
+    const states = statesOf([
+      { name: 'first', match: prefix('/a', ['GET', 'POST']) },
+      { name: 'second', match: prefix('/a', ['POST', 'PUT']) },
+    ]);
+    expect(['GET /a', 'POST /a', 'PUT /a', 'PATCH /a'].map(states)).toEqual([
+      'first Released',
+      'first Released',
+      'second Refused',
+      'public Released',
+    ]);
+  });
+
+  test.each([
+    ['/a/{x}', '/{y}/b', 'GET /c/b'],
+    ['/{y}/b', '/a/{x}', 'GET /a/c'],
+  ])(
+    'of %s and %s the later keeps the paths that only it fits, the earlier serves what both do',
+    (first, second, own) => {
+      const states = statesOf([
+        { name: 'first', match: template(first) },
+        { name: 'second', match: template(second) },
+      ]);
+      expect(states('GET /a/b')).toBe('first Released');
+      expect(states(own)).toBe('second Refused');
+    },
+  );
+});
+
+describe('a group of which nothing can be served', () => {
+  const outer = groupOf('outer', { basePath: '/' });
+  const hostnameOnly = (hostname: string): Fields => ({
+    environments: [{ name: 'canary', match: { type: 'Hostname', value: hostname } }],
+  });
+  const mountsOf = (model: Model): Readonly<Record<string, readonly string[]>> =>
+    Object.fromEntries(
+      hostsOf(model).flatMap(({ hostnames, mounts }) =>
+        hostnames.map((hostname) => [
+          hostname,
+          [...new Set(mounts.map(({ group, prefix: path }) => `${path} ${group}`))],
+        ]),
+      ),
+    );
+
+  test('keeps its base path before an outer group of the host', () => {
+    const canary = groupOf('aaa', { basePath: '/admin', hostnames: ['canary.example.com'] });
+    const inner = groupOf('inner', { basePath: '/admin', ...hostnameOnly('canary.example.com') });
+    const model = modelOf(outer, canary, inner);
+    expect(mountsOf(model)['api.example.com']).toEqual(['/admin shop/inner', '/ shop/outer']);
+    expect(model.groups.find(({ name }) => name === 'inner')?.environments).toEqual([]);
+  });
+
+  test('serves the environment that has a host of its own when the others are lost', () => {
+    const wildcard = groupOf('wildcard', { basePath: '/', hostnames: ['*.example.com'] });
+    const winner = groupOf('aaa', { basePath: '/admin' });
+    const loser = groupOf('loser', { basePath: '/admin', ...hostnameOnly('canary.example.com') });
+    const model = modelOf(wildcard, winner, loser);
+    expect(mountsOf(model)).toEqual({
+      '*.example.com': ['/ shop/wildcard'],
+      'api.example.com': ['/admin shop/aaa'],
+      'canary.example.com': ['/admin shop/loser'],
+    });
+  });
+});
