@@ -8,6 +8,7 @@ import { addLintCommand } from './lint.js';
 import { addRenderCommand } from './render.js';
 import { addRunCommand } from './run.js';
 import { addSignCommand } from './sign.js';
+import { addUsageCommand } from './usage.js';
 import { addVerifyCommand } from './verify.js';
 import { addVersionCommand } from './version.js';
 
@@ -27,6 +28,8 @@ export async function runProgram(args: readonly string[], io: CommandIo): Promis
     .configureOutput({ writeOut: io.stdout, writeErr: io.stderr })
     .showHelpAfterError('Run with --help to see what it takes.')
     .addHelpText('after', AFTER_HELP)
+    // So that `usage set` gets the options that `usage` has too.
+    .enablePositionalOptions()
     .exitOverride();
   let exitCode: number = EXIT.ok;
   const setExitCode = (code: number): void => void (exitCode = code);
@@ -35,6 +38,7 @@ export async function runProgram(args: readonly string[], io: CommandIo): Promis
   addLintCommand(program, io, setExitCode);
   addRenderCommand(program, io, setExitCode);
   addKeysCommand(program, io);
+  addUsageCommand(program, io);
   addSignCommand(program, io);
   addVerifyCommand(program, io, setExitCode);
   addVersionCommand(program, io);

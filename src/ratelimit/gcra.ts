@@ -68,6 +68,11 @@ export function drain(debt: Debt, terms: RateTerms, elapsedMicros: number): Debt
   return tokens >= burst ? { tokens: burst, ticks: 0 } : { tokens, ticks };
 }
 
+/** A fraction counted in other ticks (the limit was edited) becomes a whole token: never in the caller's favour. */
+export function inTicks(debt: Debt, ticksPerToken: number, terms: RateTerms): Debt {
+  return debt.ticks === 0 || ticksPerToken === terms.ticksPerToken ? debt : { tokens: debt.tokens + 1, ticks: 0 };
+}
+
 /** Whether one more token can be spent. */
 export function hasToken(debt: Debt, terms: RateTerms): boolean {
   return tokensLeft(debt, terms) >= 1;

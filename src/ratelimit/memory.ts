@@ -5,7 +5,7 @@
 import type { Clock } from '../lib/clock.js';
 import { windowAt, type WindowAt } from './calendar.js';
 import { StoreUnavailableError } from './errors.js';
-import { type Debt, drain, hasToken, NO_DEBT, rateState, rateTerms } from './gcra.js';
+import { type Debt, drain, hasToken, inTicks, NO_DEBT, rateState, rateTerms } from './gcra.js';
 import type { Admission, AdmissionResult, CounterStore, QuotaCharge, QuotaState, RateCharge } from './store.js';
 
 export interface MemoryStoreOptions {
@@ -73,7 +73,7 @@ export function createMemoryStore({
     const debt =
       entry === undefined
         ? NO_DEBT
-        : drain(sameTicks(entry, terms.ticksPerToken), terms, nowMs * 1000 - entry.atMicros);
+        : drain(inTicks(entry.debt, entry.ticksPerToken, terms), terms, nowMs * 1000 - entry.atMicros);
     return { name, charge, terms, debt, exceeded: !hasToken(debt, terms) };
   }
 
@@ -162,8 +162,3 @@ export function createMemoryStore({
 }
 
 const markerNameOf = ({ subject, replay }: Admission): string => `n:${subject}:${replay?.marker}`;
-
-/** A fraction counted in other ticks (the limit was edited) becomes a whole token: never in the caller's favour. */
-function sameTicks({ debt, ticksPerToken }: { debt: Debt; ticksPerToken: number }, wanted: number): Debt {
-  return debt.ticks === 0 || ticksPerToken === wanted ? debt : { tokens: debt.tokens + 1, ticks: 0 };
-}

@@ -27,18 +27,14 @@ const STALE = 4;
  */
 export function encodeCall(admission: Admission, serverMs: number, windowAt: WindowAt): ScriptCall {
   const { replay, rates, quotas } = admission;
-  const keyOf = (subject: string | undefined, suffix: string): string =>
-    `countersign:{${tagOf(subject ?? admission.subject)}}:${suffix}`;
   const terms = rates.map(rateTerms);
   const windows = quotas.map(({ period, timeZone }) =>
     period === 'Total' ? undefined : windowAt(period, timeZone, serverMs),
   );
   const keys = [
-    ...(replay ? [keyOf(undefined, `n:${hashed(replay.marker)}`)] : []),
-    ...rates.map(({ subject, counter }) => keyOf(subject, `r:${hashed(counter)}`)),
-    ...quotas.map(({ subject, counter }, i) =>
-      keyOf(subject, `q:${hashed(counter)}:${windows[i]?.windowId ?? 'Total'}`),
-    ),
+    ...(replay ? [keyOf(admission.subject, 'n', replay.marker)] : []),
+    ...rates.map(({ subject, counter }) => rateKey(subject ?? admission.subject, counter)),
+    ...quotas.map(({ subject, counter }, i) => quotaKey(subject ?? admission.subject, counter, windows[i])),
   ];
   const args = [
     ...[rates.length, quotas.length, replay ? Math.max(1, Math.ceil(replay.ttlMs)) : 0, admission.token],
@@ -102,6 +98,15 @@ export function decodeReply(reply: unknown, admission: Admission, call: ScriptCa
     },
   };
 }
+
+const keyOf = (subject: string, kind: 'n' | 'r' | 'q', name: string): string =>
+  `countersign:{${tagOf(subject)}}:${kind}:${hashed(name)}`;
+
+export const rateKey = (subject: string, counter: string): string => keyOf(subject, 'r', counter);
+
+/** @param window `undefined` for Total. */
+export const quotaKey = (subject: string, counter: string, window: QuotaWindow | undefined): string =>
+  `${keyOf(subject, 'q', counter)}:${window?.windowId ?? 'Total'}`;
 
 const flag = (on: boolean | undefined): 0 | 1 => (on === true ? 1 : 0);
 

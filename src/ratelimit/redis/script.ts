@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
 
+/** How long the counter of a window that is over can still be looked at. */
+export const QUOTA_GRACE_MS = 3_600_000;
+
 /**
  * The whole decision of the limit phase, run inside Redis.
  *
@@ -33,7 +36,7 @@ import { createHash } from 'node:crypto';
  */
 export const ADMIT_SCRIPT = `
 local PRECISE = 9007199254740992
-local QUOTA_GRACE_MS = 3600000
+local QUOTA_GRACE_MS = ${QUOTA_GRACE_MS}
 local RATE_GRACE_MS = 1000
 local MAX_TTL_MS = 315360000000
 

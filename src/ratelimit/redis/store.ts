@@ -2,47 +2,25 @@
 import { type Clock, systemClock } from '../../lib/clock.js';
 import { AppError, errorMessage } from '../../lib/errors.js';
 import { windowAt as calendarWindowAt, type WindowAt } from '../calendar.js';
-import { RedirectedError, StoreUnavailableError } from '../errors.js';
-import type { Admission, AdmissionResult, CounterStore, StoreHealth, StoreMode } from '../store.js';
-import { createCluster } from './cluster.js';
-import { createConnection } from './connection.js';
-import { openLink, parseRedisUrl, type RedisAccess, type RedisAddress, type RedisLink } from './endpoint.js';
+import { StoreUnavailableError } from '../errors.js';
+import type { Admission, AdmissionResult, CounterStore } from '../store.js';
+import type { RedisLink } from './endpoint.js';
 import { decodeReply, encodeCall, tagOf } from './exchange.js';
-import { inspectServer } from './fitness.js';
+import { createRoute, type RedisPlace, type RedisRouteOptions, storeError } from './route.js';
 import { ADMIT_SCRIPT, ADMIT_SCRIPT_SHA1 } from './script.js';
-import { createSentinelOpener, type SentinelPlace } from './sentinel.js';
 
-export type RedisPlace =
-  /** One server. Never logged: the URL may hold a password. */
-  { readonly url: string } | SentinelPlace | { readonly clusterNodes: readonly RedisAddress[] };
+export type { RedisPlace } from './route.js';
 
 export type RedisStoreOptions = RedisPlace &
-  RedisAccess & {
-    /** How to get into the Sentinels; default: without credentials, with the same TLS. */
-    readonly sentinelAccess?: RedisAccess;
-    /** Default 50. The longest a decision waits for Redis, all its round trips together. */
-    readonly commandTimeoutMs?: number;
-    /** Default 100. TCP, TLS and handshake together. */
-    readonly connectTimeoutMs?: number;
+  RedisRouteOptions & {
     /** Only the distance between this clock and the server's is used. */
     readonly clock?: Clock;
     readonly windowAt?: WindowAt;
-    /** Also told when flaws were found or mended. */
-    readonly onHealthChange?: (health: StoreHealth) => void;
   };
 
 export interface RedisStore extends CounterStore {
   /** Credentials or certificates have changed: connects anew with them before it leaves the old connection. */
   renew(): Promise<void>;
-}
-
-/** What the topologies have in common. */
-interface Route {
-  readonly mode: StoreMode;
-  run<T>(tag: string, use: (link: RedisLink) => Promise<T>): Promise<T>;
-  health(): StoreHealth;
-  renew(): Promise<void>;
-  close(): Promise<void>;
 }
 
 /** After the one retry that a wrong estimate needs, a second for a boundary that passes meanwhile. */
@@ -91,41 +69,6 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   };
 }
 
-function createRoute(options: RedisStoreOptions, probe: (link: RedisLink, tag: string) => Promise<void>): Route {
-  const { commandTimeoutMs = 50, connectTimeoutMs = 100, credentials, tls, onHealthChange } = options;
-  const access: RedisAccess = { credentials, tls };
-  const common = {
-    commandTimeoutMs,
-    inspect: inspectServer,
-    onHealthChange: () => onHealthChange?.(route.health()),
-  };
-  const one = (mode: 'Single' | 'Sentinel', open: (onLost: (error: Error) => void) => Promise<RedisLink>): Route => {
-    const connection = createConnection({ ...common, open, probe: (link) => probe(link, '0'.repeat(16)) });
-    return { mode, ...connection, run: (_tag, use) => connection.run(use).catch(refuseRedirection) };
-  };
-  const create = (): Route => {
-    if ('url' in options) {
-      const endpoint = parseRedisUrl(options.url, access);
-      return one('Single', (onLost) => openLink(endpoint, connectTimeoutMs, onLost));
-    }
-    if ('masterName' in options)
-      return one(
-        'Sentinel',
-        createSentinelOpener(options, access, options.sentinelAccess ?? { tls }, connectTimeoutMs),
-      );
-    const cluster = createCluster({ ...common, nodes: options.clusterNodes, access, connectTimeoutMs, probe });
-    return { mode: 'Cluster', ...cluster };
-  };
-  const route = create();
-  return route;
-}
-
-/** Only a server in cluster mode redirects. */
-function refuseRedirection(error: unknown): never {
-  if (!(error instanceof RedirectedError)) throw error;
-  throw new StoreUnavailableError('the server is part of a cluster and must be used as one', { cause: error });
-}
-
 /** Translation refuses such plans; if one came here all the same, no failure policy may let it pass. */
 function assertOneSlot({ subject, rates, quotas }: Admission): void {
   if ([...rates, ...quotas].some((charge) => charge.subject !== undefined && charge.subject !== subject))
@@ -141,10 +84,6 @@ async function evaluate(link: RedisLink, keys: readonly string[], args: readonly
       return link.send(['EVAL', ADMIT_SCRIPT, ...rest]);
     });
   } catch (error) {
-    const message = errorMessage(error);
-    const [, word, address = ''] = /^(MOVED|ASK) \d+ (\S+)$/.exec(message) ?? [];
-    if (word !== undefined) throw new RedirectedError(word === 'ASK' ? 'ask' : 'moved', address, message);
-    if (message.startsWith('TRYAGAIN')) throw new RedirectedError('again', '', message);
-    throw new StoreUnavailableError(`Redis failed: ${message}`, { cause: error });
+    throw storeError(error);
   }
 }
