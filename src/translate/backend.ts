@@ -12,6 +12,7 @@ import type { Problems } from './status.js';
 import type { Endpoint, TranslateContext } from './translation.js';
 
 export const DEFAULT_TIMEOUT_MS = 15_000;
+const IPV4_IN_IPV6_BITS = 96;
 
 /** A backend after merging, with the path of each part that a problem may be about. */
 export interface BackendSettings {
@@ -127,6 +128,12 @@ function reachService(
       problems.unresolved('ServiceNotFound', `${settings.targetPath}.port`, `Service ${name} has no port ${port}`);
       return undefined;
     }
+    const { externalName = '' } = service.spec ?? {};
+    const refusal = externalName === '' ? undefined : refuseAlias(externalName, context.allowedBackendHosts);
+    if (refusal) {
+      problems.error('BackendNotPermitted', settings.targetPath, `Service ${name} is an ExternalName: ${refusal}`);
+      return undefined;
+    }
     endpoints = [{ host: `${host}.${context.clusterDomain}`, port }];
   }
   if (!endpoints) {
@@ -176,29 +183,48 @@ function reachUrl(
   };
 }
 
+/** Unspecified, loopback and link-local. */
+const FORBIDDEN_IPV4 = [
+  ['0.0.0.0', 8],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+] as const;
+
 const forbiddenAddresses = new BlockList();
-forbiddenAddresses.addSubnet('0.0.0.0', 8, 'ipv4');
-forbiddenAddresses.addSubnet('127.0.0.0', 8, 'ipv4');
-forbiddenAddresses.addSubnet('169.254.0.0', 16, 'ipv4');
-forbiddenAddresses.addAddress('::', 'ipv6');
-forbiddenAddresses.addAddress('::1', 'ipv6');
+for (const [network, bits] of FORBIDDEN_IPV4) {
+  forbiddenAddresses.addSubnet(network, bits, 'ipv4');
+  // IPv4-compatible addresses (`::` and `::1` are among them) and those that a NAT64 gateway translates.
+  for (const prefix of ['::', '64:ff9b::'])
+    forbiddenAddresses.addSubnet(`${prefix}${network}`, IPV4_IN_IPV6_BITS + bits, 'ipv6');
+}
 forbiddenAddresses.addSubnet('fe80::', 10, 'ipv6');
+
+/** Names that resolvers and hosts files give to loopback. */
+const LOOPBACK_NAME = /(^|\.)localhost$|^localhost[46]?(\.localdomain[46]?)?$|^ip6-(localhost|loopback)$/;
 
 /**
  * Why a host may not be a backend. Loopback, link-local and unspecified addresses would let a tenant reach the
  * gateway's own pod or a cloud's metadata service; a pattern does not admit them. Names are judged as text: what
  * they resolve to is the resolver's and the network policy's matter.
  */
-function refuseHost(host: string, allowed: TranslateContext['allowedBackendHosts']): string | undefined {
+function refuseHost(named: string, allowed: TranslateContext['allowedBackendHosts']): string | undefined {
   if (allowed === 'Any') return undefined;
+  // A name with its root dot is the same name.
+  const host = named.replace(/\.$/, '');
   const family = isIP(host);
   const forbidden =
-    family === 0 ? /(^|\.)localhost$/.test(host) : forbiddenAddresses.check(host, family === 6 ? 'ipv6' : 'ipv4');
+    family === 0 ? LOOPBACK_NAME.test(host) : forbiddenAddresses.check(host, family === 6 ? 'ipv6' : 'ipv4');
   if (forbidden) return `${host} is a loopback, link-local or unspecified address`;
   const admitted = allowed.some(
     (pattern) => pattern === '*' || pattern === host || (pattern.startsWith('*.') && host.endsWith(pattern.slice(1))),
   );
   return admitted ? undefined : `--backend-hosts does not admit ${host}`;
+}
+
+/** A Service of type ExternalName is a DNS alias, which would lead where `--backend-hosts` does not. */
+function refuseAlias(externalName: string, allowed: TranslateContext['allowedBackendHosts']): string | undefined {
+  const url = URL.parse(`http://${externalName}`);
+  return url ? refuseHost(url.hostname, allowed) : `${externalName} is no valid host`;
 }
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
