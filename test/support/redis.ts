@@ -121,6 +121,9 @@ export interface SentinelSet {
   master(): Promise<RedisServer>;
   /** Asks the Sentinels to make the other one master. */
   failover(): Promise<void>;
+  /** Until `resumeFailover` a master that does not answer stays master. */
+  pauseFailover(): Promise<void>;
+  resumeFailover(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -174,6 +177,10 @@ export async function startSentinel(options: RedisServerOptions = {}): Promise<S
     },
     { withinMs: 15_000 },
   );
+  async function setDownAfter(ms: string): Promise<void> {
+    for (const control of controls)
+      await control.sendCommand(['SENTINEL', 'SET', MASTER_NAME, 'down-after-milliseconds', ms]);
+  }
   return {
     sentinels,
     masterName: MASTER_NAME,
@@ -183,6 +190,8 @@ export async function startSentinel(options: RedisServerOptions = {}): Promise<S
       return Number(port) === first.port ? first : second;
     },
     failover: async () => void (await ask(controls[0]!, 'FAILOVER')),
+    pauseFailover: () => setDownAfter('600000'),
+    resumeFailover: () => setDownAfter('500'),
     async stop() {
       for (const control of controls) control.destroy();
       await Promise.all(children.map(endProcess));
