@@ -31,7 +31,9 @@ function writeFolder(folder, { groups, apisPerGroup, keys, backendPort }) {
   const header = 'apiVersion: countersign.dev/v1alpha1\n';
   for (let g = 0; g < groups; g++) {
     const apis = Array.from({ length: apisPerGroup }, (_, a) =>
-      a % 2 ? `    - {name: a${a}, match: {path: {type: Template, value: '/v1/r${a}/{id}'}, methods: [GET]}}` : `    - {name: a${a}, match: {path: {type: Exact, value: /v1/r${a}}, methods: [GET]}}`,
+      a % 2
+        ? `    - {name: a${a}, match: {path: {type: Template, value: '/v1/r${a}/{id}'}, methods: [GET]}}`
+        : `    - {name: a${a}, match: {path: {type: Exact, value: /v1/r${a}}, methods: [GET]}}`,
     );
     writeFileSync(
       join(folder, `group-${g}.yaml`),
@@ -56,14 +58,41 @@ function writeFolder(folder, { groups, apisPerGroup, keys, backendPort }) {
 async function start(folder, stateDir) {
   const [httpPort, adminPort] = [await freePort(), await freePort()];
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), 'run', folder, '--http-port', String(httpPort), '--admin-port', String(adminPort), '--state-dir', stateDir, '--log-level', 'warn'], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn(
+    process.execPath,
+    [
+      join(root, 'dist/cli/main.js'),
+      'run',
+      folder,
+      '--http-port',
+      String(httpPort),
+      '--admin-port',
+      String(adminPort),
+      '--state-dir',
+      stateDir,
+      '--log-level',
+      'warn',
+    ],
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
   for (;;) {
     if (child.exitCode !== null) throw new Error(`countersign run ended with ${child.exitCode}`);
-    if (await fetch(`http://127.0.0.1:${adminPort}/readyz`).then((r) => r.ok, () => false)) break;
+    if (
+      await fetch(`http://127.0.0.1:${adminPort}/readyz`).then(
+        (r) => r.ok,
+        () => false,
+      )
+    )
+      break;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   const envoyPid = Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ')[0]);
-  return { httpPort, envoyPid, loadMs: performance.now() - startedAt, stop: () => new Promise((resolve) => (child.once('exit', resolve), child.kill('SIGTERM'))) };
+  return {
+    httpPort,
+    envoyPid,
+    loadMs: performance.now() - startedAt,
+    stop: () => new Promise((resolve) => (child.once('exit', resolve), child.kill('SIGTERM'))),
+  };
 }
 
 const cpuSeconds = (pid) => {
@@ -79,11 +108,15 @@ async function drive(port, paths, count) {
       request({ host: '127.0.0.1', port, path, agent }, (response) => {
         if (response.statusCode !== 200) reject(new Error(`${path}: ${response.statusCode}`));
         response.resume().on('end', resolve);
-      }).on('error', reject).end();
+      })
+        .on('error', reject)
+        .end();
     });
-  await Promise.all(Array.from({ length: 16 }, async () => {
-    while (next < count) await one(paths[next++ % paths.length]);
-  }));
+  await Promise.all(
+    Array.from({ length: 16 }, async () => {
+      while (next < count) await one(paths[next++ % paths.length]);
+    }),
+  );
   agent.destroy();
 }
 
@@ -96,11 +129,16 @@ try {
   writeFolder(join(work, 'many'), { groups: 100, apisPerGroup: 100, keys: 10_000, backendPort });
   const one = await start(join(work, 'one'), join(work, 'state-one'));
   const many = await start(join(work, 'many'), join(work, 'state-many'));
-  console.log(`load: 10,000 APIs in 100 groups, 10,000 keys: ${(many.loadMs / 1000).toFixed(1)} s to ready (one API: ${(one.loadMs / 1000).toFixed(1)} s)`);
+  console.log(
+    `load: 10,000 APIs in 100 groups, 10,000 keys: ${(many.loadMs / 1000).toFixed(1)} s to ready (one API: ${(one.loadMs / 1000).toFixed(1)} s)`,
+  );
   const manyPaths = Array.from({ length: 5000 }, (_, i) => `/g${(i * 37) % 100}/v1/r${((i * 7) % 50) * 2}`);
   const perRequest = { one: [], many: [] };
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [name, gateway, paths] of [['one', one, ['/g0/v1/r0']], ['many', many, manyPaths]]) {
+    for (const [name, gateway, paths] of [
+      ['one', one, ['/g0/v1/r0']],
+      ['many', many, manyPaths],
+    ]) {
       await drive(gateway.httpPort, paths, 1000);
       const before = cpuSeconds(gateway.envoyPid);
       await drive(gateway.httpPort, paths, REQUESTS);
@@ -109,7 +147,9 @@ try {
   }
   const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
   const [a, b] = [median(perRequest.one), median(perRequest.many)];
-  console.log(`Envoy CPU per request: one API ${a.toFixed(0)} µs, 10,000 APIs ${b.toFixed(0)} µs, ratio ${(b / a).toFixed(2)} (goal ≤ 1.3)`);
+  console.log(
+    `Envoy CPU per request: one API ${a.toFixed(0)} µs, 10,000 APIs ${b.toFixed(0)} µs, ratio ${(b / a).toFixed(2)} (goal ≤ 1.3)`,
+  );
   await one.stop();
   await many.stop();
 } finally {

@@ -81,7 +81,9 @@ describe('behind one trusted proxy', () => {
 describe('a streamed API', () => {
   test('admits a request that surely has no body', async () => {
     // A POST without a body says Content-Length: 0.
-    expect((await signedFetch(`${gateway.httpUrl}/orders/streamed/a`, KEY, { method: 'POST', body: '' })).status).toBe(200);
+    expect((await signedFetch(`${gateway.httpUrl}/orders/streamed/a`, KEY, { method: 'POST', body: '' })).status).toBe(
+      200,
+    );
   });
   test('refuses a signature over a body it does not see', async () => {
     const answer = await signedFetch(`${gateway.httpUrl}/orders/streamed/a`, KEY, { method: 'POST', body: 'text' });

@@ -74,7 +74,6 @@ const sends = (...events: readonly WatchEvent[]): Watch =>
     yield await forever(signal);
   };
 const fails = (error: Error): Watch =>
-   
   async function* () {
     throw error;
   };
@@ -186,7 +185,7 @@ describe('a reflector', () => {
   test('a server that ends every watch at once is not asked in a hot loop', async () => {
     const { reflector, seen } = start({
       lists: [() => page('7')],
-       
+
       watches: [async function* () {}, async function* () {}, async function* () {}, quiet],
     });
     await eventually(() => expect(seen.watchedFrom).toHaveLength(4));
