@@ -88,6 +88,7 @@ export const REASONS = {
   AdmitsNothing: 'A limit is 0, which refuses every request.',
 
   // Warnings of a group
+  NoAuthorization: 'access.authorization is Enabled and no Authorization names the group, so that nobody may call it.',
   SchemesWithoutNonce: 'The message names the dialects that carry no nonce.',
   DateOnlyAllowed: 'Signed Date headers are not checked.',
 

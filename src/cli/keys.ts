@@ -55,13 +55,15 @@ async function readKeys(dir: string, flags: SettingFlags, io: CommandIo): Promis
         // An id that this run made up is nobody's.
         keyID: madeUpKeys.has(`${namespace}/${name}`) ? undefined : fields?.keyID,
         pairID: madeUpKeys.has(`${namespace}/${name}`) ? undefined : fields?.pairID,
-        secret: place
-          ? `${join(dir, place.file)}:${String(place.line)}`
-          : generated !== undefined
-            ? shorten(generated, io.workingFolder)
-            : secretRef
-              ? `(missing: Secret ${namespace}/${secretName})`
-              : '(not generated yet: countersign run does)',
+        secret: resources.refused?.has(`Secret/${namespace}/${secretName}`)
+          ? `(refused: Secret ${namespace}/${secretName}${place ? ` in ${join(dir, place.file)}:${String(place.line)}` : ''}; see lint)`
+          : place
+            ? `${join(dir, place.file)}:${String(place.line)}`
+            : generated !== undefined
+              ? shorten(generated, io.workingFolder)
+              : secretRef
+                ? `(missing: Secret ${namespace}/${secretName})`
+                : '(not generated yet: countersign run does)',
       };
     })
     .sort((a, b) => (a.key < b.key ? -1 : 1));

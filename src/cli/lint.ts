@@ -17,14 +17,25 @@ Examples:
   countersign lint config/
   countersign lint config/ --service shop/orders:8080=127.0.0.1:9000 --output json
 
-Prints file:line:column: severity Reason: what. Exit codes: 0 no errors (warnings are none), 1 errors, 2 wrong usage.`,
+Prints file:line:column: severity Reason: what. A Service that is neither in the folder nor given by --service is a
+warning here; run needs its address. Exit codes: 0 no errors (warnings are none), 1 errors or no object of ours in
+the folder, 2 wrong usage.`,
     )
     .action(async (dir: string, flags: SettingFlags & { output: string }) => {
-      const [{ loadFolder }, { formatProblem }] = await Promise.all([
-        import('./load-folder.js'),
-        import('../app/problem-text.js'),
-      ]);
-      const { problems, translation } = await loadFolder(dir, readSettings(flags, io), io);
+      const [{ loadFolder }, { formatProblem, placeProblems }, { emptyFolder, groupsWithoutAuthorization }] =
+        await Promise.all([import('./load-folder.js'), import('../app/problem-text.js'), import('./lint-advice.js')]);
+      const loaded = await loadFolder(dir, readSettings(flags, io), io, { servicesElsewhere: true });
+      const { translation, resources, folder } = loaded;
+      const advice = [
+        ...groupsWithoutAuthorization(resources, translation.model),
+        ...emptyFolder(translation.statuses.size + loaded.problems.length),
+      ];
+      const problems = placeProblems(
+        folder.publication.problems,
+        [...translation.problems, ...advice],
+        (object, field) => folder.locate(object, field),
+        dir,
+      );
       const errors = problems.filter(({ severity }) => severity === 'error').length;
       const summary = { objects: translation.statuses.size, errors, warnings: problems.length - errors };
       if (flags.output === 'json') io.stdout(`${JSON.stringify({ summary, problems }, null, 2)}\n`);

@@ -9,7 +9,7 @@ import { Folder } from '../provider/file/folder.js';
 import { withSecrets, type ResourceSet } from '../resources/resource-set.js';
 import { secretNameOf } from '../translate/generated-keys.js';
 import { translate } from '../translate/translate.js';
-import type { Translation } from '../translate/translation.js';
+import type { TranslateContext, Translation } from '../translate/translation.js';
 import { CommandError, type CommandIo } from './io.js';
 
 export interface LoadedFolder {
@@ -34,7 +34,12 @@ export const stateFolderOf = (config: Config, folderPath: string): string =>
   config.stateDir ?? join(folderPath, '.countersign');
 
 /** Keys that `run` would generate are made up in memory, so that they are no problem here. */
-export async function loadFolder(folderArgument: string, config: Config, io: CommandIo): Promise<LoadedFolder> {
+export async function loadFolder(
+  folderArgument: string,
+  config: Config,
+  io: CommandIo,
+  more: Pick<TranslateContext, 'servicesElsewhere'> = {},
+): Promise<LoadedFolder> {
   const path = resolveFolder(folderArgument, io);
   const folder = new Folder(path);
   await folder.scan();
@@ -45,7 +50,7 @@ export async function loadFolder(folderArgument: string, config: Config, io: Com
     generated.map(({ secret }) => secret),
     () => nowMs,
   );
-  const translation = translate(resources, { ...translateContext(config), nowMs });
+  const translation = translate(resources, { ...translateContext(config), singleOwner: true, ...more, nowMs });
   const keyFiles = new Map(
     generated.map(({ secret, path: file }) => [`${secret.metadata.namespace}/${secret.metadata.name}`, file]),
   );

@@ -18,6 +18,8 @@ export interface InputProblem extends Problem {
 export interface Publication {
   readonly resources: ResourceSet;
   readonly problems: readonly InputProblem[];
+  /** `Kind/namespace/name` of objects whose newest version is refused or cannot be read: the one before is in `resources`. */
+  readonly kept?: ReadonlySet<string>;
 }
 
 export interface Provider {

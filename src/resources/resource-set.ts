@@ -23,6 +23,8 @@ export interface ResourceSet {
   /** By name. */
   readonly Namespace: ReadonlyMap<string, Namespace>;
   readonly Service: ReadonlyMap<string, Service>;
+  /** `Kind/namespace/name` of objects that the source holds and that were refused, with no version before to serve. */
+  readonly refused?: ReadonlySet<string>;
 }
 
 export type AnyResource = CountersignObject | SecretResource | Namespace | Service;
@@ -50,14 +52,14 @@ export function keyOf(resource: AnyResource): string {
 }
 
 /** Builds a set; of two objects with one kind and key the first stays. O(n). */
-export function createResourceSet(resources: Iterable<AnyResource>): ResourceSet {
+export function createResourceSet(resources: Iterable<AnyResource>, refused?: ReadonlySet<string>): ResourceSet {
   const maps = Object.fromEntries(Object.keys(EMPTY_RESOURCES).map((kind) => [kind, new Map<string, AnyResource>()]));
   for (const resource of resources) {
     const map = maps[resource.kind];
     const key = keyOf(resource);
     if (map && !map.has(key)) map.set(key, resource);
   }
-  return maps as unknown as ResourceSet;
+  return { ...maps, ...(refused && refused.size > 0 && { refused }) } as unknown as ResourceSet;
 }
 
 /** The set with Secrets from elsewhere (generated ones) beside its own, which go before on the same name. */

@@ -238,6 +238,7 @@ class EnvironmentBuilder {
       bindingPath,
       this.#resource.metadata.namespace,
       this.#inputs.keys,
+      this.#inputs.lookup.absence,
       this.#problems,
     );
     if (backendSignature) {

@@ -2,6 +2,7 @@
 import type { Authorization } from '../api/types.js';
 import type { Grant, ResourceKey } from '../model/model.js';
 import { keyOf } from '../resources/resource-set.js';
+import type { Absence } from './absence.js';
 import type { TranslatedGroup } from './api-group.js';
 import { admitKeys, type AdmittedKeys, type NamedKey, resolveTargets, type ResolvedTargets } from './bindings.js';
 import { parseTimeMs } from './key-secret.js';
@@ -23,12 +24,13 @@ export function translateAuthorization(
   resource: Authorization,
   named: readonly NamedKey[],
   groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
+  absence: Absence,
   nowMs: number,
 ): TranslatedAuthorization {
   const { spec, metadata } = resource;
   const problems = new Problems(resource);
   const admitted = admitKeys(metadata.namespace, named, IDENTITY[spec.type], problems);
-  const resolved = resolveTargets(metadata.namespace, spec.targets, groups, 'Authorization', problems);
+  const resolved = resolveTargets(metadata.namespace, spec.targets, groups, absence, 'Authorization', problems);
   // A time that cannot be read refuses: it counts as long past.
   const expirationMs =
     spec.expirationTime === undefined ? undefined : (parseTimeMs(spec.expirationTime) ?? Number.NEGATIVE_INFINITY);

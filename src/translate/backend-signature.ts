@@ -2,6 +2,7 @@
 import type { ApiGroupEnvironmentBackendSignature } from '../api/types.js';
 import type { BackendSignature, ResourceKey } from '../model/model.js';
 import { resourceKey } from '../resources/resource-set.js';
+import type { Absence } from './absence.js';
 import type { TranslatedKey } from './signature-key.js';
 import type { Problems } from './status.js';
 
@@ -11,6 +12,7 @@ export function bindBackendKey(
   path: string,
   namespace: string,
   keys: ReadonlyMap<ResourceKey, TranslatedKey>,
+  absence: Absence,
   problems: Problems,
 ): BackendSignature | undefined {
   if (binding?.type !== 'Key') return undefined;
@@ -29,7 +31,11 @@ export function bindBackendKey(
   };
   const unable = (): BackendSignature => ({ ...signature, material: undefined });
   if (!key || !spec) {
-    problems.unresolved('KeyNotFound', referencePath, `SignatureKey ${name} does not exist in this namespace`);
+    problems.unresolved(
+      'KeyNotFound',
+      referencePath,
+      `SignatureKey ${name} ${absence('SignatureKey', namespace, name)}`,
+    );
     return unable();
   }
   if (spec.usage !== 'Backend') {

@@ -8,6 +8,7 @@ import { durationMs } from '../api/units.js';
 import { stableHash } from '../lib/stable-hash.js';
 import type { Backend } from '../model/model.js';
 import { resourceKey, type ResourceSet } from '../resources/resource-set.js';
+import { REFUSED, type Absence } from './absence.js';
 import type { Problems } from './status.js';
 import type { Endpoint, TranslateContext } from './translation.js';
 
@@ -70,7 +71,8 @@ export function mergeBackend(
 export interface BackendLookup {
   readonly namespace: string;
   readonly resources: Pick<ResourceSet, 'Service' | 'Secret'>;
-  readonly context: Pick<TranslateContext, 'services' | 'clusterDomain' | 'allowedBackendHosts'>;
+  readonly context: Pick<TranslateContext, 'services' | 'clusterDomain' | 'allowedBackendHosts' | 'servicesElsewhere'>;
+  readonly absence: Absence;
 }
 
 /** The backend, or `undefined` with the reason among `problems`. */
@@ -115,7 +117,7 @@ interface Reached {
 function reachService(
   { name, port }: { readonly name: string; readonly port: number },
   settings: BackendSettings,
-  { namespace, resources, context }: BackendLookup,
+  { namespace, resources, context, absence }: BackendLookup,
   problems: Problems,
 ): Reached | undefined {
   const key = resourceKey(namespace, name);
@@ -123,7 +125,8 @@ function reachService(
   const servicePort = service?.spec?.ports?.find((entry) => entry.port === port);
   const host = `${name}.${namespace}.svc`;
   let endpoints = context.services.get(`${key}:${port}`);
-  if (!endpoints && service && context.clusterDomain !== undefined) {
+  const knownByName = context.clusterDomain ?? (context.servicesElsewhere ? 'cluster.local' : undefined);
+  if (!endpoints && service && knownByName !== undefined) {
     if (!servicePort) {
       problems.unresolved('ServiceNotFound', `${settings.targetPath}.port`, `Service ${name} has no port ${port}`);
       return undefined;
@@ -134,15 +137,22 @@ function reachService(
       problems.error('BackendNotPermitted', settings.targetPath, `Service ${name} is an ExternalName: ${refusal}`);
       return undefined;
     }
-    endpoints = [{ host: `${host}.${context.clusterDomain}`, port }];
+    endpoints = [{ host: `${host}.${knownByName}`, port }];
   }
   if (!endpoints) {
-    const message =
-      context.clusterDomain === undefined
-        ? `has no address; give --service ${key}:${port}=HOST:PORT`
-        : 'does not exist in this namespace';
-    problems.unresolved('ServiceNotFound', settings.targetPath, `Service ${name} ${message}`);
-    return undefined;
+    const absent = absence('Service', namespace, name);
+    if (context.servicesElsewhere && absent !== REFUSED) {
+      const message = `is neither in this folder nor given by --service ${key}:${port}=HOST:PORT, which run needs`;
+      problems.warn('ServiceNotFound', settings.targetPath, `Service ${name} ${message}`);
+      endpoints = [{ host, port }];
+    } else {
+      const message =
+        context.clusterDomain === undefined && absent !== REFUSED
+          ? `has no address; give --service ${key}:${port}=HOST:PORT`
+          : absent;
+      problems.unresolved('ServiceNotFound', settings.targetPath, `Service ${name} ${message}`);
+      return undefined;
+    }
   }
   return {
     description: `${key}:${port}`,
@@ -241,7 +251,11 @@ function resolveTls(
   const path = `${settings.tlsPath}.caSecretRef`;
   const secret = lookup.resources.Secret.get(resourceKey(lookup.namespace, reference.name));
   if (!secret) {
-    problems.unresolved('SecretNotFound', path, `Secret ${reference.name} does not exist in this namespace`);
+    problems.unresolved(
+      'SecretNotFound',
+      path,
+      `Secret ${reference.name} ${lookup.absence('Secret', lookup.namespace, reference.name)}`,
+    );
     return undefined;
   }
   // Certificates alone: a private key beside them in the datum must not travel to Envoy.

@@ -6,6 +6,7 @@
 import type { AuthorizationKeysId, AuthorizationKeysRef, AuthorizationTarget } from '../api/types.js';
 import type { ResourceKey, Target } from '../model/model.js';
 import { resourceKey } from '../resources/resource-set.js';
+import { REFUSED, type Absence } from './absence.js';
 import type { TranslatedGroup } from './api-group.js';
 import { admitsNamespace, type TranslatedKey } from './signature-key.js';
 import { Problems } from './status.js';
@@ -19,11 +20,16 @@ export interface KeyDirectory {
   readonly byPairId: ReadonlyMap<string, TranslatedKey>;
   /** Caller keys that lost their id. */
   readonly lost: ReadonlyMap<ResourceKey, TranslatedKey>;
+  /** As in a `ResourceSet`. */
+  readonly refused: ReadonlySet<string>;
 }
+
+const NONE_REFUSED: ReadonlySet<string> = new Set();
 
 export function createKeyDirectory(
   byKey: ReadonlyMap<ResourceKey, TranslatedKey>,
   lost: ReadonlyMap<ResourceKey, TranslatedKey>,
+  refused = NONE_REFUSED,
 ): KeyDirectory {
   const byKeyId = new Map<string, TranslatedKey>();
   const byPairId = new Map<string, TranslatedKey>();
@@ -32,7 +38,7 @@ export function createKeyDirectory(
     byKeyId.set(key.caller.keyId, key);
     if (key.pairId !== undefined) byPairId.set(key.pairId, key);
   }
-  return { byKey, byKeyId, byPairId, lost };
+  return { byKey, byKeyId, byPairId, lost, refused };
 }
 
 /** A key that somebody named, if it exists, and whether its id was lost: also the memo inputs of the asker. */
@@ -44,6 +50,8 @@ export interface NamedKey {
   readonly sameNamespace: boolean;
   readonly key: TranslatedKey | undefined;
   readonly lost: boolean;
+  /** The asker's own namespace holds it, and it was refused. */
+  readonly refused: boolean;
 }
 
 interface KeySelection {
@@ -69,6 +77,8 @@ export function findKeys(
       sameNamespace: owner === namespace,
       key,
       lost: key !== undefined && directory.lost.has(key.key),
+      // Of another namespace nothing is told: neither that the key is there nor that it is broken.
+      refused: owner === namespace && directory.refused.has(text.replace(' ', '/')),
     });
   }
   for (const [i, id] of ids.entries()) {
@@ -90,13 +100,15 @@ export function findKeys(
       sameNamespace: id.namespace === namespace,
       key,
       lost: false,
+      refused: false,
     });
   }
   return named;
 }
 
 /** Inputs that decide the outcome of `admitKeys`, for a memo. */
-export const keyInputs = (named: readonly NamedKey[]): unknown[] => named.flatMap(({ key, lost }) => [key, lost]);
+export const keyInputs = (named: readonly NamedKey[]): unknown[] =>
+  named.flatMap(({ key, lost, refused }) => [key, lost, refused]);
 
 export interface AdmittedKeys {
   readonly keys: readonly TranslatedKey[];
@@ -113,11 +125,12 @@ export function admitKeys(
 ): AdmittedKeys {
   const keys = new Set<TranslatedKey>();
   const refusedBy = new Set<ResourceKey>();
-  for (const { path, text, sameNamespace, key, lost } of named) {
+  for (const { path, text, sameNamespace, key, lost, refused } of named) {
     if (!key?.admits || !admitsNamespace(key.admits, namespace)) {
       if (key?.admits) refusedBy.add(key.key);
       if (key && !key.admits && sameNamespace)
         problems.unresolved('KeyUsageMismatch', path, `${text} is a Backend key; only Caller keys can be named here`);
+      else if (refused) problems.unresolved('KeyNotFound', path, `${text} ${REFUSED}`);
       else problems.unresolved('KeyNotFound', path, `there is no ${text} that admits this namespace`);
       continue;
     }
@@ -152,6 +165,7 @@ export function resolveTargets(
   namespace: string,
   targets: readonly AuthorizationTarget[],
   groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
+  absence: Absence,
   need: 'Authorization' | 'UsagePlan',
   problems: Problems,
 ): ResolvedTargets {
@@ -160,14 +174,7 @@ export function resolveTargets(
   let apis = 0;
   for (const [i, target] of targets.entries()) {
     const own = new Problems({ kind: problems.object.kind, metadata: problems.object });
-    const covered = resolveTarget(
-      resourceKey(namespace, target.apiGroup),
-      target,
-      `spec.targets[${i}]`,
-      groups,
-      need,
-      own,
-    );
+    const covered = resolveTarget(namespace, target, `spec.targets[${i}]`, groups, absence, need, own);
     if (covered) {
       resolved.push(covered.target);
       apis += covered.apis;
@@ -179,16 +186,18 @@ export function resolveTargets(
 }
 
 function resolveTarget(
-  groupKey: ResourceKey,
+  namespace: string,
   { apiGroup, environment: environmentName, apis }: AuthorizationTarget,
   path: string,
   groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
+  absence: Absence,
   need: 'Authorization' | 'UsagePlan',
   problems: Problems,
 ): { readonly target: Target; readonly apis: number } | undefined {
+  const groupKey = resourceKey(namespace, apiGroup);
   const group = groups.get(groupKey);
   if (!group?.group) {
-    const what = group ? 'is not served; see its conditions' : 'does not exist in this namespace';
+    const what = group ? 'is not served; see its conditions' : absence('ApiGroup', namespace, apiGroup);
     problems.unresolved('ApiGroupNotFound', `${path}.apiGroup`, `ApiGroup ${apiGroup} ${what}`);
     return undefined;
   }

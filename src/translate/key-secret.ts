@@ -30,18 +30,22 @@ export interface ReadSecret {
 
 const unusable = (reason: Reason, message: string): ReadSecret => ({ material: undefined, fault: { reason, message } });
 
-/** @param nowMs a previous secret whose grace has ended is left out. */
+/**
+ * @param absence what is told when the key names a Secret that is not there.
+ * @param nowMs a previous secret whose grace has ended is left out.
+ */
 export function readKeySecret(
   key: SignatureKey,
   secretName: string,
   secret: SecretResource | undefined,
+  absence: string,
   nowMs: number,
 ): ReadSecret {
   const generated = key.spec.secretRef === undefined;
   if (!secret) {
     return generated
       ? unusable('SecretNotReady', `Secret ${secretName} is not generated yet`)
-      : unusable('SecretNotFound', `Secret ${secretName} does not exist in this namespace`);
+      : unusable('SecretNotFound', `Secret ${secretName} ${absence}`);
   }
   if (secret.type !== KEY_SECRET_TYPE)
     return unusable('InvalidSecret', `Secret ${secretName} must have the type ${KEY_SECRET_TYPE}`);

@@ -6,6 +6,7 @@ import type { SignatureKey, SignatureKeyStatusVersion } from '../api/types.js';
 import type { AdmittedNamespaces, BackendKeyMaterial, CallerKey, KeySecret, ResourceKey } from '../model/model.js';
 import type { SecretResource } from '../resources/core-resources.js';
 import { keyOf, matchesLabels, namespaceLabels, resourceKey, type ResourceSet } from '../resources/resource-set.js';
+import type { Absence } from './absence.js';
 import { type Claimant, compareAge, compareText, groupBy } from './hostname-claims.js';
 import { derivedPairId, secretNameOf } from './generated-keys.js';
 import { parseTimeMs, readKeySecret } from './key-secret.js';
@@ -54,6 +55,7 @@ export function claimantOf(resource: {
 /** All keys, each judged alone; who wins a contested id is `contestedIds`' matter. */
 export function translateKeys(
   resources: ResourceSet,
+  absence: Absence,
   nowMs: number,
   memo: Memo<TranslatedKey>,
 ): Map<ResourceKey, TranslatedKey> {
@@ -61,13 +63,15 @@ export function translateKeys(
   const translated = new Map<ResourceKey, TranslatedKey>();
   for (const resource of resources.SignatureKey.values()) {
     const { namespace } = resource.metadata;
-    const secret = resources.Secret.get(resourceKey(namespace, secretNameOf(resource)));
+    const secretName = secretNameOf(resource);
+    const secret = resources.Secret.get(resourceKey(namespace, secretName));
+    const absent = secret ? '' : absence('Secret', namespace, secretName);
     const selector = resource.spec.allowedAuthorizers?.namespaces.selector;
     const selected = selector ? selectNamespaces(selector.matchLabels) : '';
     const result = memo.get(
       resource,
-      [secret, selected],
-      () => translateKey(resource, secret, selected, nowMs),
+      [secret, absent, selected],
+      () => translateKey(resource, secret, absent, selected, nowMs),
       isFreshAt(nowMs),
     );
     translated.set(result.key, result);
@@ -98,13 +102,14 @@ function namespaceSelector(resources: ResourceSet): (matchLabels: Readonly<Recor
 function translateKey(
   resource: SignatureKey,
   secret: SecretResource | undefined,
+  absent: string,
   selected: string,
   nowMs: number,
 ): TranslatedKey {
   const { spec } = resource;
   const problems = new Problems(resource);
   const secretName = secretNameOf(resource);
-  const { material, fault } = readKeySecret(resource, secretName, secret, nowMs);
+  const { material, fault } = readKeySecret(resource, secretName, secret, absent, nowMs);
   if (fault) problems.unresolved(fault.reason, spec.secretRef ? 'spec.secretRef.name' : 'spec', fault.message);
 
   const notBeforeMs = timeMs(spec.notBeforeTime, Number.POSITIVE_INFINITY);

@@ -6,6 +6,7 @@ import type { Problem } from '../api/problem.js';
 import type { Authorization, UsagePlan } from '../api/types.js';
 import type { ResourceKey } from '../model/model.js';
 import { matchesLabels, resourceKey, type ResourceSet } from '../resources/resource-set.js';
+import { createAbsence, type Absence } from './absence.js';
 import { hostnameClaimsOf, translateGroup, type TranslatedGroup } from './api-group.js';
 import { translateAuthorization, type TranslatedAuthorization } from './authorization.js';
 import { createKeyDirectory, findKeys, keyInputs, type KeyDirectory } from './bindings.js';
@@ -41,12 +42,13 @@ export function translate(
   memo: TranslationMemo = createTranslationMemo(),
 ): Translation {
   const { nowMs } = context;
-  const keys = translateKeys(resources, nowMs, memo.keys);
+  const absence = createAbsence(resources, context);
+  const keys = translateKeys(resources, absence, nowMs, memo.keys);
   const lostIds = contestedIds(keys);
-  const directory = createKeyDirectory(keys, lostIds);
-  const groups = translateGroups(resources, context, keys, memo.groups);
+  const directory = createKeyDirectory(keys, lostIds, resources.refused);
+  const groups = translateGroups(resources, context, keys, absence, memo.groups);
   const authorizations = [...resources.Authorization.values()].map((resource) =>
-    translateOneAuthorization(resource, directory, groups, nowMs, memo.authorizations),
+    translateOneAuthorization(resource, directory, groups, absence, nowMs, memo.authorizations),
   );
   const keysByNamespace = groupBy(keys.values(), ({ claimant }) => claimant.namespace);
   const usagePlans = [...resources.UsagePlan.values()].map((resource) =>
@@ -54,6 +56,7 @@ export function translate(
       resource,
       directory,
       groups,
+      absence,
       keysByNamespace.get(resource.metadata.namespace) ?? [],
       context,
       memo.plans,
@@ -98,10 +101,11 @@ function translateGroups(
   resources: ResourceSet,
   context: TranslateContext,
   keys: ReadonlyMap<ResourceKey, TranslatedKey>,
+  absence: Absence,
   memo: Memo<TranslatedGroup>,
 ): Map<ResourceKey, TranslatedGroup> {
-  const { clusterDomain, allowedBackendHosts, hostnameClaims, advertised } = context;
-  const settings = JSON.stringify([clusterDomain, allowedBackendHosts, hostnameClaims, advertised]);
+  const { clusterDomain, allowedBackendHosts, hostnameClaims, advertised, servicesElsewhere } = context;
+  const settings = JSON.stringify([clusterDomain, allowedBackendHosts, hostnameClaims, advertised, servicesElsewhere]);
   const lost = groupBy(
     resolveHostnameClaims([...resources.ApiGroup.values()].flatMap((group) => hostnameClaimsOf(group, context))),
     ([claim]) => claim.claimant.key,
@@ -119,11 +123,17 @@ function translateGroups(
           ({ name, port }) => context.services.get(`${resourceKey(namespace, name)}:${port}`) ?? null,
         ),
       ),
-      ...references.services.map(({ name }) => resources.Service.get(resourceKey(namespace, name))),
-      ...references.secrets.map((name) => resources.Secret.get(resourceKey(namespace, name))),
-      ...references.backendKeys.map((name) => keys.get(resourceKey(namespace, name))),
+      ...references.services.map(
+        ({ name }) => resources.Service.get(resourceKey(namespace, name)) ?? absence('Service', namespace, name),
+      ),
+      ...references.secrets.map(
+        (name) => resources.Secret.get(resourceKey(namespace, name)) ?? absence('Secret', namespace, name),
+      ),
+      ...references.backendKeys.map(
+        (name) => keys.get(resourceKey(namespace, name)) ?? absence('SignatureKey', namespace, name),
+      ),
     ];
-    const lookup = { namespace, resources, context };
+    const lookup = { namespace, resources, context, absence };
     groups.set(
       key,
       memo.get(resource, inputs, () => translateGroup(resource, { context, lookup, keys, lostHostnames })),
@@ -180,19 +190,26 @@ function translateOneAuthorization(
   resource: Authorization,
   directory: KeyDirectory,
   groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
+  absence: Absence,
   nowMs: number,
   memo: Memo<TranslatedAuthorization>,
 ): TranslatedAuthorization {
   const { namespace } = resource.metadata;
   const named = findKeys(namespace, resource.spec.keys, directory);
-  const inputs = [...keyInputs(named), ...targetInputs(resource, groups)];
-  return memo.get(resource, inputs, () => translateAuthorization(resource, named, groups, nowMs), isFreshAt(nowMs));
+  const inputs = [...keyInputs(named), ...targetInputs(resource, groups, absence)];
+  return memo.get(
+    resource,
+    inputs,
+    () => translateAuthorization(resource, named, groups, absence, nowMs),
+    isFreshAt(nowMs),
+  );
 }
 
 function translateOnePlan(
   resource: UsagePlan,
   directory: KeyDirectory,
   groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
+  absence: Absence,
   local: readonly TranslatedKey[],
   { counterStore }: TranslateContext,
   memo: Memo<TranslatedPlan>,
@@ -208,11 +225,16 @@ function translateOnePlan(
           matchesLabels(selector.matchLabels, key.resource.metadata.labels),
       )
     : [];
-  const inputs = [counterStore, ...keyInputs(named), ...selected, ...targetInputs(resource, groups)];
-  return memo.get(resource, inputs, () => translateUsagePlan(resource, named, selected, groups, counterStore));
+  const inputs = [counterStore, ...keyInputs(named), ...selected, ...targetInputs(resource, groups, absence)];
+  return memo.get(resource, inputs, () => translateUsagePlan(resource, named, selected, groups, absence, counterStore));
 }
 
 const targetInputs = (
   { metadata, spec }: Authorization | UsagePlan,
   groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
-): unknown[] => spec.targets.map(({ apiGroup }) => groups.get(resourceKey(metadata.namespace, apiGroup)));
+  absence: Absence,
+): unknown[] =>
+  spec.targets.map(
+    ({ apiGroup }) =>
+      groups.get(resourceKey(metadata.namespace, apiGroup)) ?? absence('ApiGroup', metadata.namespace, apiGroup),
+  );

@@ -7,6 +7,7 @@ import { durationMs } from '../api/units.js';
 import { hexHash } from '../lib/stable-hash.js';
 import type { Plan, Quota, RateLimit, ResourceKey, Target } from '../model/model.js';
 import { keyOf } from '../resources/resource-set.js';
+import type { Absence } from './absence.js';
 import type { TranslatedGroup } from './api-group.js';
 import { admitKeys, type AdmittedKeys, type NamedKey, resolveTargets, type ResolvedTargets } from './bindings.js';
 import type { TranslatedKey } from './signature-key.js';
@@ -30,6 +31,7 @@ export function translateUsagePlan(
   named: readonly NamedKey[],
   selected: readonly TranslatedKey[],
   groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
+  absence: Absence,
   counterStore?: TranslateContext['counterStore'],
 ): TranslatedPlan {
   const { spec, metadata } = resource;
@@ -39,7 +41,7 @@ export function translateUsagePlan(
   if (spec.keys.selector && usable.length === 0)
     problems.warn('KeyNotFound', 'spec.keys.selector', 'selects no Caller key of this namespace');
   const admitted = { ...byName, keys: [...new Set([...byName.keys, ...usable])] };
-  const resolved = resolveTargets(metadata.namespace, spec.targets, groups, 'UsagePlan', problems);
+  const resolved = resolveTargets(metadata.namespace, spec.targets, groups, absence, 'UsagePlan', problems);
   const before = problems.list.length;
   const rateLimits = (spec.rateLimits ?? []).map((limit, i) => readRateLimit(limit, `spec.rateLimits[${i}]`, problems));
   const quotas = (spec.quotas ?? []).map((quota, i) => readQuota(quota, `spec.quotas[${i}]`, problems));

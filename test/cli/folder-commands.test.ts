@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { findEnvoy } from '../../src/app/binaries/envoy.js';
 import { runCli } from '../support/cli.js';
+import { callerKey, ordersGroup } from '../support/manifests.js';
 
 const root = join(import.meta.dirname, '../..');
 const fixtures = join(import.meta.dirname, 'fixtures');
@@ -20,6 +21,11 @@ function expectGolden(name: string, text: string): void {
 }
 
 let temporary: string;
+/** Makes `temporary` hold these files. */
+function writeFiles(files: Readonly<Record<string, string>>, keep = false): void {
+  if (!keep) for (const name of readdirSync(temporary)) rmSync(join(temporary, name), { recursive: true });
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(temporary, name), text);
+}
 beforeAll(() => {
   temporary = mkdtempSync(join(tmpdir(), 'countersign-cli-'));
 });
@@ -52,6 +58,55 @@ describe('lint', () => {
       'shop/orders:8080=127.0.0.1:9000',
     ]);
     expect(stdout).toMatch(/^\d+ objects, 0 errors, 0 warnings\n$/);
+  });
+
+  test('names a Service of the folder resolved, and one that it cannot see a warning', async () => {
+    writeFiles({ 'group.yaml': ordersGroup(), 'keys.yaml': callerKey() });
+    expect(await cli('lint', temporary)).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(
+        /group\.yaml:11:\d+: warning ServiceNotFound: .*--service shop\/orders:8080=HOST:PORT.*\n3 objects, 0 errors, 1 warning\n$/,
+      ),
+    });
+    const service =
+      'apiVersion: v1\nkind: Service\nmetadata: {name: orders, namespace: shop}\nspec: {ports: [{port: 8080}]}\n';
+    writeFiles({ 'service.yaml': service }, true);
+    expect(await cli('lint', temporary)).toEqual({
+      exitCode: 0,
+      stdout: '3 objects, 0 errors, 0 warnings\n',
+      stderr: '',
+    });
+  });
+
+  test('warns of a group that asks for an authorization which nobody gives', async () => {
+    writeFiles({ 'group.yaml': ordersGroup() });
+    expect((await cli('lint', temporary, '--service', 'shop/orders:8080=127.0.0.1:9000')).stdout).toMatch(
+      /group\.yaml:8:3: warning NoAuthorization: ApiGroup shop\/orders: spec\.access: .*nobody may call it/,
+    );
+  });
+
+  test('fails for a folder without any object of ours, which a check of a pull request would pass for ever', async () => {
+    writeFiles({ 'other.yaml': 'apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n' });
+    expect(await cli('lint', temporary)).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringContaining('no SignatureKey, ApiGroup, Authorization or UsagePlan is in this folder'),
+    });
+  });
+
+  test('says of a reference whether the object is refused or in another namespace', async () => {
+    writeFiles({
+      'group.yaml': ordersGroup().replace('basePath: /orders', 'basePath: orders'),
+      'keys.yaml': callerKey(),
+    });
+    const { stdout } = await cli('lint', temporary);
+    expect(stdout).toContain('ApiGroup orders is refused; see its problems');
+    writeFiles({
+      'group.yaml': ordersGroup().replace('namespace: shop', 'namespace: store'),
+      'keys.yaml': callerKey(),
+    });
+    expect((await cli('lint', temporary)).stdout).toContain(
+      'ApiGroup orders does not exist in namespace shop; namespace store has one of that name',
+    );
   });
 
   test('tells that there is no such folder', async () => {
@@ -131,6 +186,13 @@ describe('keys', () => {
     expect(JSON.parse(json.stdout)).toHaveLength(2);
     expect(stdout + json.stdout).not.toContain('never-printed-secret');
     expect(readdirSync(join(fixtures, 'good'))).toEqual(['group.yaml', 'keys.yaml']);
+  });
+
+  test('says that the Secret of a key was refused', async () => {
+    writeFiles({ 'keys.yaml': callerKey().replace(/secret: test\S+\}/, 'secret: 12345}') });
+    expect((await cli('keys', temporary)).stdout).toMatch(
+      /\(refused: Secret shop\/caller in \S+keys\.yaml:\d+; see lint\)/,
+    );
   });
 });
 

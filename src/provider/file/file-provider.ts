@@ -24,12 +24,13 @@ export function createFileProvider({ folder: path, onError }: FileProviderOption
   let firstEventMs: number | undefined;
   let scanning: Promise<void> | undefined;
   let again = false;
+  const closing = new AbortController();
 
   async function scan(): Promise<void> {
     do {
       again = false;
       try {
-        if (await folder.scan()) publish?.(folder.publication);
+        if (await folder.scan(closing.signal)) publish?.(folder.publication);
       } catch (error) {
         onError(error);
       }
@@ -59,7 +60,8 @@ export function createFileProvider({ folder: path, onError }: FileProviderOption
       watcher.on('all', onEvent).on('raw', onEvent).on('error', onError);
       const ready = new Promise<void>((done) => watcher?.once('ready', done));
       await ready;
-      await folder.scan();
+      await folder.scan(closing.signal);
+      if (closing.signal.aborted) return;
       publish = publishTo;
       publish(folder.publication);
       // What happened between the scan and now.
@@ -67,6 +69,7 @@ export function createFileProvider({ folder: path, onError }: FileProviderOption
     },
     async close() {
       publish = undefined;
+      closing.abort();
       clearTimeout(timer);
       await watcher?.close();
       await scanning;

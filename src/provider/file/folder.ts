@@ -1,10 +1,11 @@
 /**
  * The state of a folder of manifests. `scan` looks at the disk and re-reads what changed; the objects then behave as
  * after `kubectl apply`: one that is refused (schema, rule, immutable field) leaves its predecessor in place, and a
- * file that does not parse keeps all of its own. What is gone from the disk is gone.
+ * file that does not parse keeps all of its own, as does a subfolder that cannot be read. What is gone from the disk
+ * is gone.
  */
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import type { ObjectReference, Problem } from '../../api/problem.js';
 import { checkTransition } from '../../api/schema.js';
 import { errorMessage } from '../../lib/errors.js';
@@ -14,13 +15,19 @@ import {
   locateInDocument,
   type ManifestDocument,
   type ManifestFault,
-  MAX_FILE_BYTES,
   parseManifest,
+  prepareLocating,
+  type Position,
 } from './manifest.js';
+import { listManifests, type ManifestList, readManifestText } from './manifest-files.js';
 import { isOurs, type ManifestObject, readObjects } from './manifest-objects.js';
+import { timeSlices } from './turn.js';
+
+/** Of one object. Thousands have one cause, cost a search each, and nobody reads them. */
+const MAX_PROBLEMS = 20;
 
 interface FileState {
-  /** Changes whenever the file's content may have. */
+  /** Changes whenever the file's content may have. Empty: to be read again at the next look. */
   readonly signature: string;
   readonly documents: readonly ManifestDocument[];
   readonly objects: readonly ManifestObject[];
@@ -31,8 +38,6 @@ interface PlacedObject {
   readonly file: string;
   readonly object: ManifestObject;
 }
-
-const EXTENSION = /\.(ya?ml|json)$/i;
 
 const textOf = ({ kind, namespace, name }: ObjectReference): string => `${kind}/${namespace}/${name}`;
 
@@ -52,28 +57,37 @@ export class Folder {
     return this.#publication;
   }
 
-  /** Reads what changed since the last scan. @returns whether `publication` is another one now. */
-  async scan(): Promise<boolean> {
+  /**
+   * Reads what changed since the last scan. Lets others run meanwhile.
+   * @returns whether `publication` is another one now; it is not when `signal` ended the scan early.
+   */
+  async scan(signal?: AbortSignal): Promise<boolean> {
     const problems: InputProblem[] = [];
-    let found: Map<string, string>;
+    let list: ManifestList;
     try {
-      found = await listManifests(this.#root);
+      list = await listManifests(this.#root);
     } catch (error) {
       // A folder that is away for a moment (a checkout, a remount) must not revoke everything.
-      found = new Map([...this.#files].map(([file, { signature }]) => [file, signature]));
-      problems.push(
-        fileProblem('.', { line: 1, column: 1, message: `the folder cannot be read: ${errorMessage(error)}` }),
-      );
+      list = { files: new Map(), unreadable: new Map([['.', errorMessage(error)]]) };
     }
     const files = new Map<string, FileState>();
-    for (const [file, signature] of found) {
+    for (const [file, signature] of list.files) {
+      if (signal?.aborted) return false;
       const known = this.#files.get(file);
       const state =
         known?.signature === signature ? known : await readManifest(join(this.#root, file), signature, known);
       if (state) files.set(file, state);
     }
-    this.#files = files;
-    return this.#evaluate(problems);
+    for (const [path, why] of list.unreadable) {
+      const message = path === '.' ? `the folder cannot be read: ${why}` : `cannot be read: ${why}`;
+      problems.push(fileProblem(path, { line: 1, column: 1, message }));
+      for (const [file, state] of this.#files)
+        if (path === '.' || file === path || file.startsWith(`${path}/`)) files.set(file, state);
+    }
+    // The first of two objects with one name stays: in path order, whichever was read when.
+    const inOrder =
+      list.unreadable.size === 0 ? files : new Map([...files].sort(([one], [other]) => (one < other ? -1 : 1)));
+    return this.#evaluate(inOrder, problems, signal);
   }
 
   /** Where a field of an object is written. */
@@ -82,17 +96,29 @@ export class Folder {
     return placed && placeOf(placed, path);
   }
 
-  #evaluate(problems: InputProblem[]): boolean {
+  async #evaluate(
+    files: Map<string, FileState>,
+    problems: InputProblem[],
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    const slice = timeSlices();
     const placed = new Map<string, PlacedObject>();
     const resources = new Map<string, AnyResource>();
-    for (const [file, state] of this.#files) {
-      if (state.fault) problems.push(fileProblem(file, state.fault));
+    const refused = new Set(problems.map(({ object }) => textOf(object)));
+    const kept = new Set<string>();
+    for (const [file, state] of files) {
+      if (state.fault) refused.add(textOf(fileReference(file)));
+      if (state.fault) problems.push(fileProblem(file, this.#withKept(state.fault, state.objects)));
       for (const object of state.objects) {
+        const turn = slice();
+        if (turn) await turn;
+        if (signal?.aborted) return false;
         const here = { file, object };
+        if (object.problems.length > 0) await prepareLocating(object.document, slice);
         const key = textOf(object.reference);
         const first = object.reference.name === '' ? undefined : placed.get(key);
         const report = (found: readonly Problem[]): void => {
-          for (const problem of found) problems.push({ ...problem, place: placeOf(here, problem.path) });
+          for (const problem of bounded(found)) problems.push({ ...problem, place: placeOf(here, problem.path) });
         };
         if (first) {
           const { file: otherFile, line } = placeOf(first, 'metadata.name');
@@ -103,39 +129,58 @@ export class Folder {
           continue;
         }
         placed.set(key, here);
-        report(object.problems);
         const predecessor = this.#resources.get(key);
-        const resource =
-          object.resource && this.#admit(object.resource, predecessor, report) ? object.resource : predecessor;
+        const faults = [...object.problems, ...transitionProblems(object.resource, predecessor)];
+        const admitted = object.resource && !faults.some(({ severity }) => severity === 'error');
+        const resource = admitted ? object.resource : predecessor;
+        report(admitted || !resource ? faults : faults.map(withKept));
         if (resource) resources.set(key, resource);
+        // What has no name may be anything.
+        else refused.add(object.reference.name === '' ? textOf(fileReference(file)) : key);
+        if (resource && (!admitted || state.fault)) kept.add(key);
       }
     }
-    const changed = !sameEntries(resources, this.#resources);
-    const fingerprint = JSON.stringify(problems);
+    const changed =
+      !sameEntries(resources, this.#resources) || !sameMembers(refused, this.#publication.resources.refused);
+    const digest = createHash('sha256');
+    for (const problem of problems) {
+      digest.update(JSON.stringify(problem));
+      const turn = slice();
+      if (turn) await turn;
+    }
+    const fingerprint = digest.digest('hex');
     const different = changed || fingerprint !== this.#fingerprint;
+    this.#files = files;
     this.#placed = placed;
     this.#resources = resources;
     this.#fingerprint = fingerprint;
     if (different)
       this.#publication = {
-        resources: changed ? createResourceSet(resources.values()) : this.#publication.resources,
+        resources: changed ? createResourceSet(resources.values(), refused) : this.#publication.resources,
         problems,
+        kept,
       };
     return different;
   }
 
-  /** Transition rules, as an API server applies them to an update. */
-  #admit(
-    next: AnyResource,
-    predecessor: AnyResource | undefined,
-    report: (problems: readonly Problem[]) => void,
-  ): boolean {
-    if (!predecessor || predecessor === next || !isOurs(next) || !isOurs(predecessor)) return true;
-    const problems = checkTransition(predecessor, next);
-    report(problems);
-    return problems.length === 0;
+  /** Of the objects that a file held when it could be read last, those in service stay. */
+  #withKept(fault: ManifestFault, objects: readonly ManifestObject[]): ManifestFault {
+    return objects.some(({ reference }) => this.#resources.has(textOf(reference)))
+      ? { ...fault, message: `${fault.message}; what the file held before stays in service` }
+      : fault;
   }
 }
+
+/** Transition rules, as an API server applies them to an update. */
+function transitionProblems(next: AnyResource | undefined, predecessor: AnyResource | undefined): readonly Problem[] {
+  if (!next || !predecessor || predecessor === next || !isOurs(next) || !isOurs(predecessor)) return [];
+  return checkTransition(predecessor, next);
+}
+
+const withKept = (problem: Problem): Problem =>
+  problem.severity === 'error'
+    ? { ...problem, message: `${problem.message}; the version before stays in service` }
+    : problem;
 
 /** Reads a folder once, for commands that do not watch. */
 export async function readFolder(root: string): Promise<Publication & Pick<Folder, 'locate'>> {
@@ -144,56 +189,40 @@ export async function readFolder(root: string): Promise<Publication & Pick<Folde
   return { ...folder.publication, locate: (object, path) => folder.locate(object, path) };
 }
 
-function placeOf({ file, object }: PlacedObject, path: string): Place {
-  return { file, ...locateInDocument(object.document, path, object.root) };
+/** The first problems and how many there are more. */
+function bounded(problems: readonly Problem[]): readonly Problem[] {
+  const rest = problems.slice(MAX_PROBLEMS);
+  const [first] = rest;
+  if (!first) return problems;
+  const severity = rest.some((problem) => problem.severity === 'error') ? 'error' : 'warning';
+  const message = `has ${rest.length} more problems`;
+  return [...problems.slice(0, MAX_PROBLEMS), { severity, object: first.object, path: '', reason: 'Invalid', message }];
 }
 
+/** Found by parsing again, and asked for at each scan: remembered while the object stands where it is. */
+const positions = new WeakMap<ManifestObject, Map<string, Position>>();
+
+function placeOf({ file, object }: PlacedObject, path: string): Place {
+  let known = positions.get(object);
+  if (!known) positions.set(object, (known = new Map<string, Position>()));
+  let position = known.get(path);
+  if (!position) known.set(path, (position = locateInDocument(object.document, path, object.root)));
+  return { file, ...position };
+}
+
+/** Stands for all that a file or folder may hold. */
+const fileReference = (file: string): ObjectReference => ({ kind: 'File', namespace: '', name: file });
+
 function fileProblem(file: string, { line, column, message }: ManifestFault): InputProblem {
-  const object = { kind: 'File', namespace: '', name: file };
+  const object = fileReference(file);
   return { severity: 'error', object, path: '', reason: 'Invalid', message, place: { file, line, column } };
 }
 
 const sameEntries = (a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean =>
   a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
 
-/**
- * Manifests below `root` in path order, each with a signature. Names with a leading dot are not manifests (editors,
- * `.git`, our state folder; and `..data` of a mounted ConfigMap, whose files are reached by the links beside it).
- */
-async function listManifests(root: string): Promise<Map<string, string>> {
-  const found = new Map<string, string>();
-  const visited = new Set<string>();
-  const visit = async (folder: string): Promise<void> => {
-    const real = await realpath(folder);
-    if (visited.has(real)) return; // links can form a ring
-    visited.add(real);
-    for (const entry of await readdir(folder, { withFileTypes: true })) {
-      if (entry.name.startsWith('.')) continue;
-      const path = join(folder, entry.name);
-      if (entry.isDirectory() || (entry.isSymbolicLink() && (await stat(path).catch(() => undefined))?.isDirectory())) {
-        await visit(path).catch((error: unknown) => {
-          if (!isMissing(error)) found.set(relativePath(root, path), `unreadable ${errorMessage(error)}`);
-        });
-      } else if (EXTENSION.test(entry.name)) {
-        const signature = await signatureOf(path);
-        if (signature !== undefined) found.set(relativePath(root, path), signature);
-      }
-    }
-  };
-  await visit(root);
-  return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-const relativePath = (root: string, path: string): string => relative(root, path).split(sep).join('/');
-
-async function signatureOf(path: string): Promise<string | undefined> {
-  try {
-    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-    return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
-  } catch (error) {
-    return isMissing(error) ? undefined : `unreadable ${errorMessage(error)}`;
-  }
-}
+const sameMembers = (a: ReadonlySet<string>, b: ReadonlySet<string> = new Set()): boolean =>
+  a.size === b.size && [...a].every((member) => b.has(member));
 
 /** @returns `undefined` when the file is gone. */
 async function readManifest(
@@ -201,24 +230,23 @@ async function readManifest(
   signature: string,
   known: FileState | undefined,
 ): Promise<FileState | undefined> {
-  const kept = (message: string, position = { line: 1, column: 1 }): FileState => ({
-    signature,
+  const kept = (fault: ManifestFault, isLasting = true): FileState => ({
+    signature: isLasting ? signature : '',
     documents: known?.documents ?? [],
     objects: known?.objects ?? [],
-    fault: { ...position, message },
+    fault,
   });
-  let text: string;
-  try {
-    if ((await stat(path)).size > MAX_FILE_BYTES)
-      return kept(`larger than ${MAX_FILE_BYTES / 1024 / 1024} MiB; split the file`);
-    text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    return kept(error instanceof TypeError ? 'is not UTF-8 text' : `cannot be read: ${errorMessage(error)}`);
+  const read = await readManifestText(path);
+  if (!read) return undefined;
+  if ('fault' in read) return kept({ line: 1, column: 1, message: read.fault }, read.lasting);
+  const parsed = await parseManifest(read.text, known?.documents);
+  if (!parsed.ok) return kept(parsed.fault);
+  const slice = timeSlices();
+  const objects: ManifestObject[] = [];
+  for (const document of parsed.documents) {
+    const turn = slice();
+    if (turn) await turn;
+    for (const object of readObjects(document)) objects.push(object);
   }
-  const parsed = parseManifest(text, known?.documents);
-  if (!parsed.ok) return kept(parsed.fault.message, parsed.fault);
-  return { signature, documents: parsed.documents, objects: parsed.documents.flatMap(readObjects), fault: undefined };
+  return { signature, documents: parsed.documents, objects, fault: undefined };
 }
-
-const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';

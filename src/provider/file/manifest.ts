@@ -4,7 +4,8 @@
  * edit in a large file costs what it touches. Syntax trees are not kept: a place is found by parsing again.
  */
 import {
-  type Alias,
+  Composer,
+  type CST,
   type Document,
   isAlias,
   isCollection,
@@ -13,14 +14,25 @@ import {
   isPair,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   type Pair,
   parseDocument,
+  Parser,
   visit,
+  type YAMLMap,
 } from 'yaml';
+import { timeSlices, type TimeSlices } from './turn.js';
 
-/** Enough for 10,000 keys in one file; more in one file is a mistake or an attack. */
+/** Enough for 10,000 keys with their Secrets in one file; more in one file is a mistake or an attack. */
 export const MAX_FILE_BYTES = 16 * 1024 * 1024;
+const MAX_DOCUMENTS = 50_000;
+/** Single objects of Kubernetes are not much larger; only Lists are. */
+const MAX_DOCUMENT_BYTES = 1024 * 1024;
+/** Lexemes of a document, seven for a line `name: value`. Its tree is built in one go while requests wait, about 5 µs for each. */
+const MAX_LEXEMES = 200_000;
+/** Of a map or a list: ten times what the largest list of a resource holds. */
+const MAX_MEMBERS = 10_000;
 /** Aliases are rare in manifests. The bound stops "billion laughs" growth before memory does. */
 const MAX_ALIAS_COUNT = 100;
 /** Deeper than any resource of ours; bounds recursion of everything that walks a value. */
@@ -48,20 +60,26 @@ export type ParsedManifest =
   | { readonly ok: false; readonly fault: ManifestFault };
 
 /**
- * Parses every document of a file (YAML 1.2, no merge keys). Never throws for what the text says.
+ * Parses every document of a file (YAML 1.2, no merge keys). Never throws for what the text says. Lets others run
+ * between documents.
  * @param previous documents of the file's last version: one with the same text keeps its `value` by identity.
  */
-export function parseManifest(text: string, previous: readonly ManifestDocument[] = []): ParsedManifest {
+export async function parseManifest(text: string, previous: readonly ManifestDocument[] = []): Promise<ParsedManifest> {
   if (Buffer.byteLength(text) > MAX_FILE_BYTES)
     return fault({ line: 1, column: 1 }, `larger than ${MAX_FILE_BYTES / 1024 / 1024} MiB; split the file`);
+  const slice = timeSlices();
   const known = new Map(previous.map((document) => [document.text, document.value]));
   const documents: ManifestDocument[] = [];
   for (const piece of splitDocuments(text)) {
+    const turn = slice();
+    if (turn) await turn;
+    if (documents.length === MAX_DOCUMENTS)
+      return fault({ line: piece.firstLine, column: 1 }, `more than ${MAX_DOCUMENTS} documents; split the file`);
     if (known.has(piece.text)) {
       documents.push({ ...piece, value: known.get(piece.text) });
       continue;
     }
-    const parsed = parseValue(piece);
+    const parsed = await parseValue(piece, slice);
     if ('message' in parsed) return { ok: false, fault: parsed };
     documents.push({ ...piece, value: parsed.value });
   }
@@ -85,15 +103,27 @@ export function locateInDocument(document: ManifestDocument, path: string, root 
   return { line: line + document.firstLine - 1, column: col };
 }
 
-let lastTree: { readonly text: string; readonly tree: Document; readonly lines: LineCounter } | undefined;
+interface SyntaxTree {
+  readonly tree: Document;
+  readonly lines: LineCounter;
+}
+
+let lastTree: (SyntaxTree & { readonly text: string }) | undefined;
 
 /** Problems come document by document, so the last tree answers most questions. */
-function treeOf({ text }: ManifestDocument): { readonly tree: Document; readonly lines: LineCounter } {
+function treeOf({ text }: ManifestDocument): SyntaxTree {
   if (lastTree?.text !== text) {
     const lines = new LineCounter();
     lastTree = { text, tree: parseDocument(text, { ...PARSE_OPTIONS, lineCounter: lines }), lines };
   }
   return lastTree;
+}
+
+/** What `locateInDocument` needs, made beforehand while others run. */
+export async function prepareLocating({ text }: ManifestDocument, slice: TimeSlices): Promise<void> {
+  if (lastTree?.text === text) return;
+  const read = await readTree(text, slice);
+  if ('tree' in read) lastTree = { text, ...read };
 }
 
 function step(node: unknown, segment: string | number): { node: unknown; offset: number } | undefined {
@@ -107,7 +137,11 @@ function step(node: unknown, segment: string | number): { node: unknown; offset:
   return { node: pair.value, offset: pair.key.range[0] };
 }
 
-const keyText = (key: unknown): string | undefined => (isScalar(key) ? String(key.value) : undefined);
+/** The member's name as `toJS` makes it. */
+function keyText(key: unknown): string | undefined {
+  if (!isScalar<string | number | boolean | null>(key)) return undefined;
+  return key.value === null ? '' : String(key.value);
+}
 
 /** `spec.apis[2].match` → `['spec', 'apis', 2, 'match']`; `["a.b"]` holds names with dots. */
 export function pathSegments(path: string): (string | number)[] {
@@ -117,9 +151,17 @@ export function pathSegments(path: string): (string | number)[] {
   return segments;
 }
 
-// Not merging `<<` and unique keys: what a reviewer reads is what is applied. A `silent` log level would drop
-// every document after the first without an error.
-const PARSE_OPTIONS = { version: '1.2', schema: 'core', merge: false, uniqueKeys: true, logLevel: 'error' } as const;
+// Not merging `<<`: what a reviewer reads is what is applied. Unique keys are demanded by `findStructuralFault`: the
+// library compares each with all before it. A `silent` log level would drop every document after the first without
+// an error. Pretty errors would copy a line of the text for each of them.
+const PARSE_OPTIONS = {
+  version: '1.2',
+  schema: 'core',
+  merge: false,
+  uniqueKeys: false,
+  prettyErrors: false,
+  logLevel: 'error',
+} as const;
 
 interface Piece {
   readonly text: string;
@@ -127,45 +169,73 @@ interface Piece {
 }
 
 /** Cuts before every `---` line. A file with `%` directives stays whole: they belong to what follows the marker. */
-function splitDocuments(text: string): Piece[] {
-  if (/^%/m.test(text)) return [{ text, firstLine: 1 }];
-  const pieces: Piece[] = [];
+function* splitDocuments(text: string): Generator<Piece> {
+  if (/^%/m.test(text)) {
+    yield { text, firstLine: 1 };
+    return;
+  }
   let start = 0;
   let firstLine = 1;
   for (const marker of text.matchAll(/^---(?=[ \t\r\n]|$)/gm)) {
     if (marker.index === start) continue;
     const piece = text.slice(start, marker.index);
-    pieces.push({ text: piece, firstLine });
+    yield { text: piece, firstLine };
     firstLine += piece.split('\n').length - 1;
     start = marker.index;
   }
-  pieces.push({ text: text.slice(start), firstLine });
-  return pieces;
+  yield { text: text.slice(start), firstLine };
 }
 
-function parseValue(piece: Piece): { readonly value: unknown } | ManifestFault {
+type PieceFault = { readonly offset: number; readonly message: string };
+
+/** `parseDocument` of the library step by step, with room for others and a bound on the steps. */
+async function readTree(text: string, slice: TimeSlices): Promise<SyntaxTree | PieceFault> {
   const lines = new LineCounter();
-  let tree: Document;
+  lines.addNewLine(0);
+  const parser = new Parser(lines.addNewLine);
+  const tokens: CST.Token[] = [];
+  let count = 0;
+  let offset = 0;
+  for (const lexeme of new Lexer().lex(text)) {
+    if (++count > MAX_LEXEMES) return { offset, message: 'a document of too many parts; split it with lines ---' };
+    offset = parser.offset;
+    for (const token of parser.next(lexeme)) tokens.push(token);
+    const turn = count % 64 === 0 && slice();
+    if (turn) await turn;
+  }
+  tokens.push(...parser.end());
+  let tree: Document | undefined;
+  for (const document of new Composer(PARSE_OPTIONS).compose(tokens, true, text.length)) {
+    const [error] = document.errors;
+    if (tree)
+      return {
+        offset: document.range[0],
+        message: 'start each document with a line ---; directives (%) and document ends (...) are not read',
+      };
+    if (error) return { offset: error.pos[0], message: error.message.split('\n')[0] ?? error.message };
+    tree = document;
+  }
+  return tree ? { tree, lines } : { offset: 0, message: 'holds no document' };
+}
+
+async function parseValue(piece: Piece, slice: TimeSlices): Promise<{ readonly value: unknown } | ManifestFault> {
+  if (Buffer.byteLength(piece.text) > MAX_DOCUMENT_BYTES)
+    return at(
+      piece,
+      { line: 1, column: 1 },
+      `a document larger than ${MAX_DOCUMENT_BYTES / 1024 / 1024} MiB; start each object with a line --- instead of a List`,
+    );
+  let read: SyntaxTree | PieceFault;
   try {
-    tree = parseDocument(piece.text, { ...PARSE_OPTIONS, lineCounter: lines });
+    read = await readTree(piece.text, slice);
   } catch (error) {
     // A stack overflow by nesting is the one way the parser itself throws.
     return at(piece, { line: 1, column: 1 }, `cannot be parsed (${error instanceof Error ? error.name : 'error'})`);
   }
-  const [error] = tree.errors;
-  if (error) {
-    const { line, col } = lines.linePos(error.pos[0]);
-    const message =
-      error.code === 'MULTIPLE_DOCS'
-        ? 'start each document with a line ---; directives (%) and document ends (...) are not read'
-        : (error.message.split(' at line ')[0]?.split('\n')[0] ?? error.message);
-    return at(piece, { line, column: col }, message);
-  }
-  const dangling = danglingAlias(tree);
-  if (dangling) {
-    const { line, col } = lines.linePos(dangling.range?.[0] ?? 0);
-    return at(piece, { line, column: col }, `no anchor &${dangling.source} before this alias`);
-  }
+  if ('message' in read) return at(piece, positionOf(piece.text, read.offset), read.message);
+  const { tree } = read;
+  const structural = findStructuralFault(tree);
+  if (structural) return at(piece, positionOf(piece.text, structural.offset), structural.message);
   try {
     const value: unknown = tree.toJS({ maxAliasCount: MAX_ALIAS_COUNT });
     const hostile = findHostile(value, 0);
@@ -177,19 +247,47 @@ function parseValue(piece: Piece): { readonly value: unknown } | ManifestFault {
   }
 }
 
-/** In one pass: the library's own `Alias.resolve` walks the document again for each alias. */
-function danglingAlias(tree: Document): Alias | undefined {
+/**
+ * What the library would look for in quadratic time, or not at all, in one pass: an alias without an anchor before
+ * it (`Alias.resolve` walks the document again for each), a key given twice, and too many of either.
+ */
+function findStructuralFault(tree: Document): PieceFault | undefined {
   const anchors = new Set<string>();
-  let dangling: Alias | undefined;
+  let aliases = 0;
+  let found: PieceFault | undefined;
   visit(tree, (_, node) => {
-    if (isAlias(node) && !anchors.has(node.source)) {
-      dangling = node;
-      return visit.BREAK;
+    if (isAlias(node)) {
+      const offset = node.range?.[0] ?? 0;
+      if (!anchors.has(node.source)) found = { offset, message: `no anchor &${node.source} before this alias` };
+      else if (++aliases > MAX_ALIAS_COUNT) found = { offset, message: 'too many aliases' };
+    } else if (isScalar(node) || isCollection(node)) {
+      if (node.anchor !== undefined) anchors.add(node.anchor);
+      if (isMap(node)) found = findKeyFault(node);
+      else if (isSeq(node) && node.items.length > MAX_MEMBERS) {
+        const beyond = node.items[MAX_MEMBERS];
+        const offset = (isNode(beyond) ? beyond.range : node.range)?.[0] ?? 0;
+        found = { offset, message: `a list with more than ${MAX_MEMBERS} items` };
+      }
     }
-    if ((isScalar(node) || isCollection(node)) && node.anchor !== undefined) anchors.add(node.anchor);
-    return undefined;
+    return found && visit.BREAK;
   });
-  return dangling;
+  return found;
+}
+
+/** Keys that become one member of the value are one, so `1` and `"1"`; one that is a list or an alias has no text. */
+function findKeyFault(map: YAMLMap): PieceFault | undefined {
+  const offsetOf = (key: unknown): number => (isNode(key) && key.range ? key.range[0] : (map.range?.[0] ?? 0));
+  const beyond = map.items[MAX_MEMBERS];
+  if (beyond) return { offset: offsetOf(beyond.key), message: `a map with more than ${MAX_MEMBERS} keys` };
+  const seen = new Set<string>();
+  for (const { key } of map.items) {
+    // An absent key is written nowhere: `: value`.
+    const text = key === null ? '' : keyText(key);
+    if (text === undefined) return { offset: offsetOf(key), message: 'Map keys must be plain text' };
+    if (seen.has(text)) return { offset: offsetOf(key), message: 'Map keys must be unique' };
+    seen.add(text);
+  }
+  return undefined;
 }
 
 /** Values that code behind us could stumble over, found once here. */
@@ -203,6 +301,12 @@ function findHostile(value: unknown, depth: number): string | undefined {
     if (hostile) return hostile;
   }
   return undefined;
+}
+
+function positionOf(text: string, offset: number): Position {
+  const lineStart = text.lastIndexOf('\n', offset - 1) + 1;
+  const start = offset === 0 ? 0 : lineStart;
+  return { line: text.slice(0, start).split('\n').length, column: offset - start + 1 };
 }
 
 const at = (piece: Piece, { line, column }: Position, message: string): ManifestFault => ({

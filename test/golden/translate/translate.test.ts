@@ -12,17 +12,22 @@ import { goldenTests, toGoldenYaml } from '../../support/golden.js';
 const DEFAULT_CONTEXT = { now: '2027-01-01T00:00:00Z', services: { 'shop/orders:8080': '192.0.2.10:9000' } };
 
 describe('translate', () => {
-  goldenTests(import.meta.dirname, (input) => {
-    const manifest = parseManifest(input);
+  goldenTests(import.meta.dirname, async (input) => {
+    const manifest = await parseManifest(input);
     if (!manifest.ok) throw new Error(manifest.fault.message);
     const objects = manifest.documents.flatMap(readObjects);
     const contextObject = objects.find(({ reference }) => reference.kind === 'Context')?.document.value;
     const manifests = objects.filter(({ reference }) => reference.kind !== 'Context');
     const resources = manifests.flatMap(({ resource }) => resource ?? []);
+    const refused = new Set(
+      manifests
+        .filter(({ resource }) => !resource)
+        .map(({ reference: { kind, namespace, name } }) => `${kind}/${namespace}/${name}`),
+    );
     const context = readContext(contextObject);
-    const translation = translate(createResourceSet(resources), context);
+    const translation = translate(createResourceSet(resources, refused), context);
     // No case may depend on the order of files or of `kubectl apply`.
-    expect(toGoldenYaml(translate(createResourceSet(resources.toReversed()), context))).toBe(toGoldenYaml(translation));
+    expect(toGoldenYaml(translate(createResourceSet(resources.toReversed(), refused), context))).toBe(toGoldenYaml(translation));
     const { model, statuses, problems, nextChangeMs } = translation;
     const told = [...manifests.flatMap((object) => object.problems), ...problems];
     return {
@@ -46,13 +51,17 @@ interface ContextDocument {
   readonly backendHosts?: readonly string[];
   readonly hostnames?: readonly string[];
   readonly counterStore?: 'Memory' | 'Single' | 'Sentinel' | 'Cluster';
+  readonly singleOwner?: boolean;
+  readonly servicesElsewhere?: boolean;
 }
 
 function readContext(value: unknown): TranslateContext {
   const context: ContextDocument = { ...DEFAULT_CONTEXT, ...(isRecord(value) ? value : {}) };
-  const { now, services, clusterDomain, backendHosts, hostnames = [], counterStore } = context;
+  const { now, services, clusterDomain, backendHosts, hostnames = [], counterStore, ...rest } = context;
   return {
     nowMs: Date.parse(now),
+    ...(rest.singleOwner !== undefined && { singleOwner: rest.singleOwner }),
+    ...(rest.servicesElsewhere !== undefined && { servicesElsewhere: rest.servicesElsewhere }),
     services: new Map(Object.entries(services).map(([key, address]) => [key, [readEndpoint(address)]])),
     ...(clusterDomain !== undefined && { clusterDomain }),
     ...(counterStore !== undefined && { counterStore }),

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createFileProvider } from '../../../src/provider/file/file-provider.js';
 import type { Provider, Publication } from '../../../src/provider/provider.js';
@@ -94,6 +96,8 @@ describe('a watched folder', () => {
     const before = last().resources.SignatureKey.get('shop/a');
     await writeFile(join(folder, 'a.yaml'), `${key('a')}---\nkind: [unclosed\n`);
     await eventually(() => expect(told()).toEqual([expect.stringMatching(/^a\.yaml:\d+:\d+: ./)]));
+    expect(told()[0]).toMatch(/; what the file held before stays in service$/);
+    expect([...(last().kept ?? [])]).toEqual(['SignatureKey/shop/a']);
     expect(last().resources.SignatureKey.get('shop/a')).toBe(before);
     expect(names()).toEqual(['shop/a', 'shop/b']);
     await writeFile(join(folder, 'a.yaml'), key('z'));
@@ -110,12 +114,23 @@ describe('a watched folder', () => {
     await eventually(() => expect(told()).toHaveLength(2));
     expect(told()).toEqual([
       expect.stringMatching(/^a\.yaml:4:24: type is immutable/),
-      expect.stringMatching(/^a\.yaml:9:8: /),
+      expect.stringMatching(/^a\.yaml:9:8: .*; the version before stays in service$/),
     ]);
+    expect([...(last().kept ?? [])]).toEqual(['SignatureKey/shop/a', 'SignatureKey/shop/b']);
+    expect(last().resources.refused).toBeUndefined();
     expect([...last().resources.SignatureKey.values()].map(({ spec }) => [spec.usage, spec.type])).toEqual([
       ['Backend', 'HMAC'],
       ['Backend', 'HMAC'],
     ]);
+  });
+
+  test('names an object that is refused and has no predecessor, so that others can tell it from none', async () => {
+    await writeFile(join(folder, 'a.yaml'), key('a', 'usage: Backnd, type: HMAC'));
+    await start();
+    expect([...(last().resources.refused ?? [])]).toEqual(['SignatureKey/shop/a']);
+    expect(told()[0]).not.toContain('stays in service');
+    await unlink(join(folder, 'a.yaml'));
+    await eventually(() => expect(last().resources.refused).toBeUndefined());
   });
 
   test('lets an immutable field change when the object was deleted in between', async () => {
@@ -150,5 +165,47 @@ describe('a watched folder', () => {
     await rename(join(root, 'manifests'), join(root, 'elsewhere'));
     await eventually(() => expect(told()).toEqual([expect.stringContaining('the folder cannot be read')]));
     expect(names()).toEqual(['shop/a']);
+  });
+
+  test('keeps what a subfolder held that cannot be read any more', async () => {
+    await mkdir(join(folder, '.one'));
+    await writeFile(join(folder, '.one/a.yaml'), key('a'));
+    await symlink('.one', join(folder, 'sub'));
+    await start();
+    await unlink(join(folder, 'sub'));
+    await symlink('sub', join(folder, 'sub')); // a ring: ELOOP, also for root
+    await eventually(() => expect(told()).toEqual([expect.stringMatching(/^sub:1:1: cannot be read: ELOOP/)]));
+    expect(names()).toEqual(['shop/a']);
+    expect([...(last().resources.refused ?? [])]).toEqual(['File//sub']);
+    await unlink(join(folder, 'sub'));
+    await eventually(() => expect([names(), told()]).toEqual([[], []]));
+  });
+
+  test('is not held up by a pipe or a device with the name of a manifest, and closes', async () => {
+    await writeFile(join(folder, 'a.yaml'), key('a'));
+    await promisify(execFile)('mkfifo', [join(folder, 'pipe.yaml')]);
+    await symlink('/dev/zero', join(folder, 'zero.yaml'));
+    await symlink('/proc/self/status', join(folder, 'says-empty.yaml'));
+    await start();
+    expect(names()).toEqual(['shop/a']);
+    expect(told()).toEqual([
+      'pipe.yaml:1:1: is not a regular file',
+      expect.stringMatching(/^says-empty\.yaml:\d+:\d+: /),
+      'zero.yaml:1:1: is not a regular file',
+    ]);
+    await unlink(join(folder, 'a.yaml'));
+    await eventually(() => expect(names()).toEqual([]));
+    await unlink(join(folder, 'pipe.yaml'));
+    await writeFile(join(folder, 'pipe.yaml'), key('b'));
+    await eventually(() => expect(names()).toEqual(['shop/b']));
+  });
+
+  test('tells the first problems of an object and how many there are more', async () => {
+    const unknown = Array.from({ length: 5000 }, (_, i) => `x${i}: 1`).join(', ');
+    await writeFile(join(folder, 'a.yaml'), key('a', `usage: Backend, type: HMAC, ${unknown}`));
+    await start();
+    expect(told()).toHaveLength(21);
+    expect(told()[0]).toMatch(/^a\.yaml:4:35: unknown field/);
+    expect(told().at(-1)).toBe('a.yaml:1:1: has 4980 more problems');
   });
 });
