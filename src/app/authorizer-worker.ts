@@ -34,6 +34,7 @@ export interface AuthorizerWorkerOptions {
 
 /** What a supervisor knows of a worker. Plain data: it crosses a process border. */
 export interface WorkerState {
+  readonly pid: number;
   readonly ready: boolean;
   readonly message: string;
   /** Of the policy; 0 before the first. */
@@ -99,6 +100,7 @@ export function createAuthorizerWorker(options: AuthorizerWorkerOptions): Author
   function stateNow(): WorkerState {
     const { healthy, message: limiterMessage = '' } = store.health();
     return {
+      pid: process.pid,
       ready: isListening && !leaving,
       message,
       revision: staging.revision,

@@ -51,6 +51,8 @@ export interface ControllerOptions {
 export interface ControllerChange {
   readonly problems: readonly Problem[];
   readonly ready: readonly ReadyChange[];
+  /** Of all objects, by `Kind/namespace/name`. */
+  readonly statuses: ReadonlyMap<string, ObjectStatus>;
 }
 
 export interface Controller {
@@ -267,7 +269,7 @@ export function createController(options: ControllerOptions): Controller {
     metrics.resources.reset();
     for (const { kind, ready: readiness, count } of board.counts())
       metrics.resources.set({ kind, ready: readiness }, count);
-    onChange({ problems: translation.problems, ready });
+    onChange({ problems: translation.problems, ready, statuses });
   }
 
   function reportSoon(): void {
@@ -333,10 +335,9 @@ export function createController(options: ControllerOptions): Controller {
     },
     get nodes() {
       const latest = { envoy: pending ? Number.MAX_SAFE_INTEGER : envoyState, authorizer: state };
-      return [...tracker.expected('envoy'), ...tracker.expected('authorizer')].map(({ held, ...node }) => ({
-        ...node,
-        current: held >= latest[node.kind],
-      }));
+      return [...tracker.expected('envoy'), ...tracker.expected('authorizer')]
+        .map(({ held, ...node }) => ({ ...node, current: held >= latest[node.kind] }))
+        .sort((a, b) => (a.kind === b.kind ? (a.id < b.id ? -1 : 1) : a.kind < b.kind ? 1 : -1));
     },
     async close() {
       closed = true;

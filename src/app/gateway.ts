@@ -19,7 +19,6 @@ import { BootstrapSchema } from '../gen/envoy/config/bootstrap/v3/bootstrap_pb.j
 import { systemClock, type Clock } from '../lib/clock.js';
 import { AppError, errorMessage } from '../lib/errors.js';
 import { createFileProvider } from '../provider/file/file-provider.js';
-import type { Publication } from '../provider/provider.js';
 import { createAdminServer } from '../telemetry/admin-server.js';
 import { createHealth } from '../telemetry/health.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -29,14 +28,14 @@ import { DEFAULT_MAX_DOWNSTREAM_CONNECTIONS } from '../xds/render/options.js';
 import { createAdsServer } from '../xds/server/ads-server.js';
 import { parseAccessLogLine, type AccessLogEntry } from './access-log.js';
 import { findEnvoy } from './binaries/envoy.js';
+import { createChangeReporter } from './change-reporter.js';
 import { renderOptions, translateContext } from './context.js';
-import { createController, type ControllerChange } from './controller.js';
+import { createController } from './controller.js';
 import { createCounterStore } from './counter-store.js';
 import { createEnvoyProcess } from './envoy-process.js';
 import { openKeyState } from './key-state.js';
 import { observeChecks } from './observe-checks.js';
 import { createLocalAuthorizers } from './policy-publisher.js';
-import { formatProblem, placeProblems, type PlacedProblem } from './problem-text.js';
 import { readVersions } from './versions.js';
 
 export interface GatewayOptions {
@@ -84,8 +83,6 @@ export function createGateway(options: GatewayOptions): Gateway {
   const closers: (() => Promise<void>)[] = [];
   const stopping = new AbortController();
   let closed: Promise<void> | undefined;
-  let published: Publication | undefined;
-  let problems: readonly PlacedProblem[] = [];
 
   const store = createCounterStore({
     config,
@@ -105,31 +102,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     folder: options.folderPath,
     onError: (error) => log.error({ error: errorMessage(error) }, 'the folder cannot be read'),
   });
+  const reporter = createChangeReporter(log, (object, path) => provider.locate(object, path), folder);
   let envoyMessage = 'starting';
   const ads = createAdsServer({ onNode: (event) => controllerRef?.onNode('envoy', event), clock });
   let controllerRef: ReturnType<typeof createController> | undefined;
   let envoyRef: ReturnType<typeof createEnvoyProcess> | undefined;
-
-  function report({ problems: translated, ready }: ControllerChange): void {
-    const before = new Set(problems.map(formatProblem));
-    problems = placeProblems(
-      published?.problems ?? [],
-      translated,
-      (object, path) => provider.locate(object, path),
-      folder,
-    );
-    for (const problem of problems) {
-      const line = formatProblem(problem);
-      if (!before.has(line)) log[problem.severity === 'error' ? 'error' : 'warn'](line);
-    }
-    if (problems.length === 0 && before.size > 0) log.info('no problems are left');
-    for (const { object, ready: condition } of ready) {
-      const name = `${object.kind} ${object.namespace}/${object.name}`;
-      if (condition.status === 'True')
-        log.info(`${name}: Ready${condition.reason === 'Ready' ? '' : ` (${condition.reason})`}`);
-      else log.warn(`${name}: not Ready, ${condition.reason}: ${condition.message}`);
-    }
-  }
 
   async function start(): Promise<GatewayAddresses> {
     const { adminAddress, adminPort, httpAddress, httpPort, httpsPort } = config;
@@ -182,14 +159,14 @@ export function createGateway(options: GatewayOptions): Gateway {
       log,
       clock,
       onChange: (change) => {
-        report(change);
+        reporter.report(change);
         updateHealth();
       },
     });
     controllerRef = controller;
     closers.push(() => controller.close());
     await provider.start((publication) => {
-      published = publication;
+      reporter.setPublication(publication);
       controller.setResources(publication.resources);
     });
     closers.push(() => provider.close());
@@ -304,7 +281,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       snapshot: ads.snapshot.version,
       envoy: { pid: envoyRef?.pid, connected: ads.nodes.length > 0 },
       limiter: { mode: store.mode, ...store.health() },
-      problems,
+      problems: reporter.problems,
       resources: (controllerRef?.entries ?? []).map(({ object, fields, conditions }) => ({
         ...object,
         status: { ...fields, conditions },
@@ -331,7 +308,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         count(model?.groups.length ?? 0, 'group'),
         count(apis, 'API'),
         count(model?.callerKeys.length ?? 0, 'caller key'),
-        count(problems.length, 'problem'),
+        count(reporter.problems.length, 'problem'),
       ].join(', ');
     },
     async start() {

@@ -4,11 +4,10 @@ import { fork } from 'node:child_process';
 import type { AuthorizerSupervisor, SupervisorMessage, WorkerMessage } from '../app/authorizer-supervisor.js';
 import type { AuthorizerWorker, WorkerState } from '../app/authorizer-worker.js';
 import type { Config } from '../config/settings.js';
-import { errorMessage } from '../lib/errors.js';
 import type { Logger } from '../telemetry/logger.js';
-import { EXIT, type CommandIo } from './io.js';
+import type { CommandIo } from './io.js';
 import { addSettings, readSettings, type SettingFlags } from './settings-options.js';
-import { stopOnSignal } from './stop-on-signal.js';
+import { serveUntilSignal } from './serve-until-signal.js';
 
 interface WorkerFlags {
   /** Set by the supervisor: this process is worker number … */
@@ -55,7 +54,8 @@ drains. Exit codes: 0 ended by a signal, 1 failed, 2 wrong usage.`,
 }
 
 /** A worker of a supervisor: tells its state over IPC, ends with its parent. */
-async function runWorker(config: Config, index: number, seenRevision: number, log: Logger): Promise<number> {
+async function runWorker(config: Config, index: number, seenRevision: number, parentLog: Logger): Promise<number> {
+  const log = parentLog.child({ worker: index });
   const { createAuthorizerWorker } = await import('../app/authorizer-worker.js');
   const tell = (message: WorkerMessage): void => {
     if (process.connected) process.send?.(message);
@@ -64,7 +64,7 @@ async function runWorker(config: Config, index: number, seenRevision: number, lo
     config,
     index,
     seenRevision,
-    log: log.child({ worker: index }),
+    log,
     onState: (state) => tell({ type: 'state', state }),
   });
   process.on('message', (_message: SupervisorMessage) => {
@@ -75,12 +75,12 @@ async function runWorker(config: Config, index: number, seenRevision: number, lo
   process.once('disconnect', onOrphaned);
   // Ctrl-C reaches the whole group; a worker is ended by its supervisor.
   process.on('SIGINT', () => undefined);
-  const code = await serve(
+  const code = await serveUntilSignal({
     log,
-    () => worker.start(),
-    () => worker.close(),
-    ['SIGTERM'],
-  );
+    start: () => worker.start(),
+    close: () => worker.close(),
+    signals: ['SIGTERM'],
+  });
   process.off('disconnect', onOrphaned);
   if (process.connected) process.disconnect();
   return code;
@@ -99,17 +99,17 @@ async function runAlone(config: Config, log: Logger): Promise<number> {
     log,
     onState: () => admin.update(),
   });
-  return serve(
+  return serveUntilSignal({
     log,
-    async () => {
+    start: async () => {
       await admin.start();
       await worker.start();
     },
-    async () => {
+    close: async () => {
       await worker.close();
       await admin.close();
     },
-  );
+  });
 }
 
 async function runSupervisor(config: Config, log: Logger): Promise<number> {
@@ -126,43 +126,17 @@ async function runSupervisor(config: Config, log: Logger): Promise<number> {
     log,
     onState: () => admin.update(),
   });
-  return serve(
+  return serveUntilSignal({
     log,
-    async () => {
+    start: async () => {
       await admin.start();
       supervisor.start();
     },
-    async () => {
+    close: async () => {
       await supervisor.close();
       await admin.close();
     },
-  );
-}
-
-/** Starts, then waits for a signal; the second one ends at once. */
-async function serve(
-  log: Logger,
-  start: () => Promise<void>,
-  close: () => Promise<void>,
-  signals?: readonly ('SIGINT' | 'SIGTERM')[],
-): Promise<number> {
-  const stopped = stopOnSignal((signal) => {
-    log.info(`${signal}: draining`);
-    return close();
-  }, signals);
-  try {
-    await start();
-  } catch (error) {
-    if (!stopped.signalled()) {
-      log.error(errorMessage(error));
-      stopped.dispose();
-      await close();
-      return EXIT.failed;
-    }
-  }
-  await stopped.done;
-  log.info('stopped');
-  return EXIT.ok;
+  });
 }
 
 interface Answers {

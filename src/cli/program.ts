@@ -3,6 +3,8 @@ import { Command, CommanderError } from 'commander';
 import { errorMessage } from '../lib/errors.js';
 import { CommandError, EXIT, type CommandIo } from './io.js';
 import { addAuthorizerCommand } from './authorizer.js';
+import { addBootstrapCommand } from './bootstrap.js';
+import { addControllerCommand } from './controller.js';
 import { addKeysCommand } from './keys.js';
 import { addLintCommand } from './lint.js';
 import { addRenderCommand } from './render.js';
@@ -34,7 +36,9 @@ export async function runProgram(args: readonly string[], io: CommandIo): Promis
   let exitCode: number = EXIT.ok;
   const setExitCode = (code: number): void => void (exitCode = code);
   addRunCommand(program, io, setExitCode);
+  addControllerCommand(program, io, setExitCode);
   addAuthorizerCommand(program, io, setExitCode);
+  addBootstrapCommand(program, io);
   addLintCommand(program, io, setExitCode);
   addRenderCommand(program, io, setExitCode);
   addKeysCommand(program, io);

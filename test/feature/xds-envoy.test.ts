@@ -683,7 +683,16 @@ describe('the static configuration', () => {
       nodeId: 'test',
       nodeCluster: 'test',
       adminSocketPath: join(folder, 'admin.sock'),
-      xds: { host: 'controller.example.com', port: 18000 },
+      xds: {
+        host: 'controller.example.com',
+        port: 18000,
+        healthService: 'countersign.xds',
+        tls: {
+          serverName: 'controller.example.com',
+          certificateSecretPath: join(folder, 'certificate.yaml'),
+          validationSecretPath: join(folder, 'validation.yaml'),
+        },
+      },
       authorizerSocketPaths: [join(folder, 'authz.sock')],
       maxDownstreamConnections: 1000,
     });

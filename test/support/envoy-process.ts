@@ -38,8 +38,18 @@ export async function startEnvoy(bootstrap: Bootstrap): Promise<EnvoyProcess> {
   await writeFile(configPath, JSON.stringify(toEnvoyJson(BootstrapSchema, bootstrap)));
   const address = bootstrap.admin?.address?.address;
   if (address?.case !== 'pipe') throw new Error('the bootstrap has no admin socket');
-  const socketPath = address.value.path;
+  const envoy = await launchEnvoy(configPath, address.value.path);
+  return {
+    ...envoy,
+    async stop() {
+      await envoy.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
 
+/** From a bootstrap file whose admin socket is `socketPath`. */
+export async function launchEnvoy(configPath: string, socketPath: string): Promise<EnvoyProcess> {
   const args = [
     '-c',
     configPath,
@@ -90,7 +100,6 @@ export async function startEnvoy(bootstrap: Bootstrap): Promise<EnvoyProcess> {
       const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
       await exited;
       clearTimeout(timer);
-      await rm(folder, { recursive: true, force: true });
     },
   };
 }

@@ -12,7 +12,8 @@ import { AUTHZ_CLUSTER, XDS_CLUSTER } from '../names.js';
 import { HTTP_PROTOCOL_OPTIONS } from './cluster.js';
 import { adsSource } from './config-source.js';
 import { any, duration, pipeAddress, socketAddress } from './messages.js';
-import type { BootstrapOptions } from './options.js';
+import type { BootstrapOptions, XdsAddress } from './options.js';
+import { xdsTls } from './xds-tls.js';
 
 /** Read and written by the owner alone: the admin interface can drain and stop Envoy. */
 const ADMIN_SOCKET_MODE = 0o600;
@@ -89,9 +90,26 @@ function xdsCluster(xds: BootstrapOptions['xds']): Cluster {
     },
     connectTimeout: duration(1_000),
     loadAssignment: { clusterName: XDS_CLUSTER, endpoints: [{ lbEndpoints: [endpoint(address)] }] },
-    typedExtensionProtocolOptions: http2(30_000),
+    typedExtensionProtocolOptions: http2('socketPath' in xds ? 30_000 : 10_000),
+    ...('socketPath' in xds ? {} : leaderOnly(xds)),
   });
 }
+
+/** Replicas that do not lead are not healthy, and one healthy host of many is enough. */
+const leaderOnly = ({ healthService, tls }: XdsAddress) => ({
+  commonLbConfig: { healthyPanicThreshold: { value: 0 } },
+  healthChecks: [
+    {
+      timeout: duration(1_000),
+      interval: duration(1_000),
+      noTrafficInterval: duration(1_000),
+      unhealthyThreshold: 1,
+      healthyThreshold: 1,
+      healthChecker: { case: 'grpcHealthCheck' as const, value: { serviceName: healthService } },
+    },
+  ],
+  transportSocket: xdsTls(tls),
+});
 
 /**
  * Measured together in envoy.md §7: with these settings and the filter's retries no request fails while an
@@ -115,6 +133,18 @@ function authzCluster(socketPaths: readonly string[]): Cluster {
       baseEjectionTime: duration(5_000),
       maxEjectionPercent: 50,
     },
+    // A worker that leaves is told from one that serves before it closes, and one that came back is no longer
+    // ejected as soon as it answers: workers can be restarted one after the other.
+    healthChecks: [
+      {
+        timeout: duration(1_000),
+        interval: duration(1_000),
+        noTrafficInterval: duration(1_000),
+        unhealthyThreshold: 2,
+        healthyThreshold: 1,
+        healthChecker: { case: 'grpcHealthCheck', value: {} },
+      },
+    ],
     typedExtensionProtocolOptions: http2(5_000),
   });
 }

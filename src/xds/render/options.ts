@@ -26,11 +26,34 @@ export interface RenderOptions {
   readonly caBundlePath: string;
 }
 
+/** Controllers on the network. The name may stand for several: Envoy keeps to the one that is healthy, which leads. */
+export interface XdsAddress {
+  readonly host: string;
+  readonly port: number;
+  /** Service name that the leader's health service answers for. */
+  readonly healthService: string;
+  readonly tls: {
+    /** Name that the controller's certificate must have. */
+    readonly serverName: string;
+    /** Files with the secrets of `xdsSecrets`: Envoy watches files that secrets name, not those of a bootstrap. */
+    readonly certificateSecretPath: string;
+    readonly validationSecretPath: string;
+  };
+}
+
+/** PEM files of Envoy towards the controller. */
+export interface XdsTlsFiles {
+  readonly certificatePath: string;
+  readonly privateKeyPath: string;
+  readonly caPath: string;
+  readonly serverName: string;
+}
+
 export interface BootstrapOptions {
   readonly nodeId: string;
   readonly nodeCluster: string;
   readonly adminSocketPath: string;
-  readonly xds: { readonly socketPath: string } | { readonly host: string; readonly port: number };
+  readonly xds: { readonly socketPath: string } | XdsAddress;
   /** One per authorizer process: Envoy opens one connection per worker and endpoint. */
   readonly authorizerSocketPaths: readonly string[];
   /** Of all listeners together; more are refused at accept. */

@@ -1,0 +1,229 @@
+/**
+ * Composition of `countersign controller`: source → controller → ADS for Envoys and authorizers over mTLS. Every
+ * replica keeps its state warm; only the one that leads serves streams and writes status.
+ */
+import type { Config } from '../config/settings.js';
+import { systemClock } from '../lib/clock.js';
+import { errorMessage } from '../lib/errors.js';
+import { POLICY_RESOURCE_TYPES } from '../policy/resource-types.js';
+import { createAdminServer } from '../telemetry/admin-server.js';
+import { createHealth } from '../telemetry/health.js';
+import type { Logger } from '../telemetry/logger.js';
+import { createMetrics } from '../telemetry/metrics.js';
+import { ENVOY_RESOURCE_TYPES } from '../xds/resource-types.js';
+import { createAdsListener } from '../xds/server/ads-server.js';
+import { createPlane, type NodeEvent, type Peer } from '../xds/server/plane.js';
+import { openTlsFiles } from '../xds/server/tls-files.js';
+import { createChangeReporter, type ChangeReporter } from './change-reporter.js';
+import { renderOptions, translateContext } from './context.js';
+import { createController, type Controller, type ControllerChange } from './controller.js';
+import type { ControllerSource } from './controller-source.js';
+import { createCounterStore } from './counter-store.js';
+import type { NodeKind } from './node-tracker.js';
+import { createPolicyPublisher } from './policy-publisher.js';
+import { readVersions } from './versions.js';
+
+export interface ControllerProcessOptions {
+  readonly config: Config;
+  readonly openSource: () => Promise<ControllerSource>;
+  readonly log: Logger;
+}
+
+export interface ControllerProcess {
+  /** Resolves when this replica can lead. @throws AppError saying what is in the way. */
+  start(): Promise<{ readonly xds: string; readonly admin: string }>;
+  status(): unknown;
+  close(): Promise<void>;
+}
+
+/**
+ * After a change of leader the nodes come back within seconds. Until then they would be missing in every condition,
+ * and all of them would be written twice.
+ */
+const STATUS_GRACE_MS = 6_000;
+
+/** Certificates with one of these names may subscribe; a name with a scheme is a URI. */
+export const admits =
+  (names: readonly string[]) =>
+  ({ subjectAltNames }: Peer): boolean =>
+    names.some((name) => subjectAltNames.includes(name.includes('://') ? `URI:${name}` : `DNS:${name}`));
+
+export function createControllerProcess({ config, openSource, log }: ControllerProcessOptions): ControllerProcess {
+  const clock = systemClock;
+  const metrics = createMetrics({ processMetrics: true });
+  const health = createHealth(['configuration', 'xds']);
+  const versions = readVersions();
+  metrics.buildInfo.set({ version: versions.countersign, node: versions.node }, 1);
+  /** Undo of what has been started, newest last. */
+  const closers: (() => Promise<void> | void)[] = [];
+  let source: ControllerSource | undefined;
+  let controller: Controller | undefined;
+  let reporter: ChangeReporter | undefined;
+  let latest: ControllerChange | undefined;
+  /** Until then conditions wait for nodes that come back. */
+  let graceTimer: NodeJS.Timeout | undefined;
+  let closed: Promise<void> | undefined;
+
+  const store = createCounterStore({
+    config,
+    clock,
+    metrics,
+    log: log.child({ component: 'limiter' }),
+    onHealthChange: () => controller?.onLimiterChange(),
+  });
+  const onNode =
+    (kind: NodeKind) =>
+    (event: NodeEvent): void => {
+      if (event.type === 'connected') log.info({ node: event.node.id }, `${kind} connected`);
+      if (event.type === 'disconnected')
+        log.info({ node: event.node.id }, `${kind} ${event.goodbye ? 'left' : 'disconnected'}`);
+      if (kind === 'authorizer' && event.type === 'connected') {
+        const { revision } = event.node.metadata ?? {};
+        if (typeof revision === 'number') publisher.adopt(revision);
+      }
+      controller?.onNode(kind, event);
+    };
+  const envoys = createPlane({
+    types: ENVOY_RESOURCE_TYPES,
+    permits: admits(config.envoyNames),
+    onNode: onNode('envoy'),
+    clock,
+  });
+  const authorizers = createPlane({
+    types: POLICY_RESOURCE_TYPES,
+    permits: admits(config.authorizerNames),
+    onNode: onNode('authorizer'),
+    clock,
+  });
+  const publisher = createPolicyPublisher({
+    plane: authorizers,
+    clock,
+    isLeader: () => source?.leadership.isLeader === true,
+  });
+
+  function onChange(change: ControllerChange): void {
+    latest = change;
+    // A replica that does not lead has no nodes: what it would tell of them means nothing.
+    if (!source?.leadership.isLeader) return;
+    reporter?.report(change);
+    if (!graceTimer) source.statusSink?.update(change.statuses.values());
+  }
+
+  async function start(): Promise<{ xds: string; admin: string }> {
+    const admin = createAdminServer({
+      address: config.adminAddress,
+      port: config.adminPort,
+      health,
+      metrics,
+      status,
+      version: versions,
+    });
+    const adminUrl = await admin.start();
+    closers.push(() => admin.close());
+    closers.push(() => store.close());
+    const files = await openTlsFiles({
+      certificatePath: config.xdsCert,
+      privateKeyPath: config.xdsKey,
+      caPath: config.xdsCa,
+      onReload: (error) =>
+        error === undefined ? log.info('certificates renewed') : log.error(`certificates not renewed: ${error}`),
+    });
+    closers.push(() => files.close());
+
+    const opened = await openSource();
+    source = opened;
+    const { provider, leadership, statusSink } = opened;
+    if (statusSink) closers.push(() => statusSink.close());
+    const changes = createChangeReporter(log, (object, path) => provider.locate(object, path), opened.name);
+    reporter = changes;
+    const created = createController({
+      context: translateContext(config),
+      renderOptions: renderOptions(config),
+      keyState: opened.keys,
+      authorizers: publisher,
+      envoys,
+      limiter: store,
+      nodeLossMs: config.nodeLossTimeMs,
+      metrics,
+      log,
+      clock,
+      onChange,
+      onNodeLost: (node) => {
+        log.warn({ node: node.id }, `${node.kind} lost: it vanished and is no longer expected`);
+        if (leadership.isLeader) statusSink?.nodeLost(node);
+      },
+    });
+    controller = created;
+    closers.push(() => created.close());
+    await provider.start((publication) => {
+      changes.setPublication(publication);
+      created.setResources(publication.resources);
+    });
+    closers.push(() => provider.close());
+    await created.built;
+    health.set('configuration', true);
+
+    const listener = createAdsListener({
+      planes: [envoys, authorizers],
+      credentials: files.serverCredentials(),
+      serving: false,
+    });
+    const host = config.xdsAddress.includes(':') ? `[${config.xdsAddress}]` : config.xdsAddress;
+    const xds = await listener.listen(`${host}:${String(config.xdsPort)}`);
+    closers.push(() => listener.close());
+    health.set('xds', true);
+    leadership.start({
+      onGained: () => {
+        log.info('this controller leads');
+        clearTimeout(graceTimer);
+        graceTimer = setTimeout(() => {
+          graceTimer = undefined;
+          if (latest) onChange({ ...latest, ready: [] });
+        }, STATUS_GRACE_MS);
+        publisher.lead();
+        listener.setServing(true);
+      },
+      onLost: (reason) => {
+        // Streams first: what this replica knows may be old already.
+        listener.setServing(false);
+        log.warn(`this controller does not lead any more: ${reason}`);
+      },
+    });
+    closers.push(() => leadership.close());
+    return { xds, admin: adminUrl };
+  }
+
+  function status(): unknown {
+    return {
+      ready: health.ready,
+      missing: health.missing(),
+      versions,
+      leader: source?.leadership.isLeader === true,
+      snapshot: envoys.snapshot.version,
+      revision: publisher.revision,
+      nodes: controller?.nodes ?? [],
+      limiter: { mode: store.mode, ...store.health() },
+      problems: reporter?.problems ?? [],
+      resources: (controller?.entries ?? []).map(({ object, fields, conditions }) => ({
+        ...object,
+        status: { ...fields, conditions },
+      })),
+    };
+  }
+
+  return {
+    start,
+    status,
+    close() {
+      closed ??= (async () => {
+        clearTimeout(graceTimer);
+        for (const part of ['configuration', 'xds']) health.set(part, false, 'stopping');
+        for (const close of closers.reverse())
+          await Promise.resolve(close()).catch((error: unknown) =>
+            log.error({ error: errorMessage(error) }, 'a part did not end cleanly'),
+          );
+      })();
+      return closed;
+    },
+  };
+}

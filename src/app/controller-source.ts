@@ -1,0 +1,91 @@
+/** Where a controller's objects come from, who of several controllers acts, and where conditions are written. */
+import { join } from 'node:path';
+import type { Clock } from '../lib/clock.js';
+import { errorMessage } from '../lib/errors.js';
+import { createFileProvider } from '../provider/file/file-provider.js';
+import type { Provider } from '../provider/provider.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { ObjectStatus } from '../translate/translation.js';
+import { openKeyState, type KeyState } from './key-state.js';
+import type { ExpectedNode } from './node-tracker.js';
+
+/** Which replica acts. */
+export interface Leadership {
+  /** `onLost` must have taken effect when it returns: another replica leads from then on. */
+  start(events: { readonly onGained: () => void; readonly onLost: (reason: string) => void }): void;
+  /** Judged at each call; asked before everything that only a leader may do. */
+  readonly isLeader: boolean;
+  /** Gives it back, so that another replica need not wait. */
+  close(): Promise<void>;
+}
+
+/** Where users look for conditions. Called on the leader only. */
+export interface StatusSink {
+  /** The statuses of all objects after a change. */
+  update(statuses: Iterable<ObjectStatus>): void;
+  /** A node vanished and is no longer expected (Event DataPlaneLost). */
+  nodeLost(node: ExpectedNode): void;
+  close(): Promise<void>;
+}
+
+export interface ControllerSource {
+  /** For messages: the folder as the user wrote it, or the cluster. */
+  readonly name: string;
+  readonly provider: Provider;
+  /** Generated keys: the resources with their Secrets. On a replica that does not lead it only reads. */
+  readonly keys: Pick<KeyState, 'complete'>;
+  readonly leadership: Leadership;
+  /** Absent: conditions are in the log and at `/status`. */
+  readonly statusSink?: StatusSink;
+}
+
+export interface FolderSourceOptions {
+  readonly folder: string;
+  /** Of generated keys; default `.countersign` in the folder. */
+  readonly stateFolder: string | undefined;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+/** A folder of YAML, one controller. */
+export async function openFolderSource({
+  folder,
+  stateFolder,
+  log,
+  clock,
+}: FolderSourceOptions): Promise<ControllerSource> {
+  const keys = await openKeyState(
+    stateFolder ?? join(folder, '.countersign'),
+    {
+      onGenerated: ({ kind, key }, path) =>
+        log.info({ path }, `${kind === 'create' ? 'generated' : 'rotated'} the key of SignatureKey ${key}`),
+      onFault: (path, message) => log.error(`${path}: the generated key cannot be used: ${message}`),
+    },
+    clock,
+  );
+  return {
+    name: folder,
+    provider: createFileProvider({
+      folder,
+      onError: (error) => log.error({ error: errorMessage(error) }, 'the folder cannot be read'),
+    }),
+    keys,
+    leadership: alwaysLeading(),
+  };
+}
+
+function alwaysLeading(): Leadership {
+  let isLeader = false;
+  return {
+    start({ onGained }) {
+      isLeader = true;
+      onGained();
+    },
+    get isLeader() {
+      return isLeader;
+    },
+    async close() {
+      isLeader = false;
+    },
+  };
+}
