@@ -33,13 +33,12 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function start(): Promise<void> {
-  provider = createFileProvider({
-    folder,
-    onError: (error) => {
-      throw error;
-    },
-  });
+async function start(
+  onError = (error: unknown): void => {
+    throw error;
+  },
+): Promise<void> {
+  provider = createFileProvider({ folder, onError });
   await provider.start((publication) => publications.push(publication));
 }
 
@@ -171,10 +170,11 @@ describe('a watched folder', () => {
     await mkdir(join(folder, '.one'));
     await writeFile(join(folder, '.one/a.yaml'), key('a'));
     await symlink('.one', join(folder, 'sub'));
-    await start();
+    // The watcher tells of the ring too.
+    await start(() => undefined);
     await unlink(join(folder, 'sub'));
     await symlink('sub', join(folder, 'sub')); // a ring: ELOOP, also for root
-    await eventually(() => expect(told()).toEqual([expect.stringMatching(/^sub:1:1: cannot be read: ELOOP/)]));
+    await eventually(() => expect(told()).toEqual([expect.stringMatching(/^sub:1:1: cannot be read: .*ELOOP/)]));
     expect(names()).toEqual(['shop/a']);
     expect([...(last().resources.refused ?? [])]).toEqual(['File//sub']);
     await unlink(join(folder, 'sub'));
@@ -201,11 +201,11 @@ describe('a watched folder', () => {
   });
 
   test('tells the first problems of an object and how many there are more', async () => {
-    const unknown = Array.from({ length: 5000 }, (_, i) => `x${i}: 1`).join(', ');
+    const unknown = Array.from({ length: 1000 }, (_, i) => `x${i}: 1`).join(', ');
     await writeFile(join(folder, 'a.yaml'), key('a', `usage: Backend, type: HMAC, ${unknown}`));
     await start();
     expect(told()).toHaveLength(21);
-    expect(told()[0]).toMatch(/^a\.yaml:4:35: unknown field/);
-    expect(told().at(-1)).toBe('a.yaml:1:1: has 4980 more problems');
+    expect(told()[0]).toMatch(/^a\.yaml:4:36: unknown field/);
+    expect(told().at(-1)).toBe('a.yaml:1:1: has 980 more problems');
   });
 });
