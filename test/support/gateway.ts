@@ -86,6 +86,8 @@ export async function startGateway({ files, flags = {}, clock }: TestGatewayOpti
       adminPort: String(adminPort),
       envoyConcurrency: '1',
       drainTime: '1s',
+      // Gateway and tests share this process: a busy machine must not look like an authorizer that is away.
+      authorizerTimeout: '5s',
       ...flags,
     },
     // The machine's own variables (a proxy, a COUNTERSIGN_…) must not change a test.
