@@ -141,6 +141,8 @@ export function match(request: CheckRequest, table: Table): Matched | MatchRefus
 
   const place = locate(request, fullPath, group, environment);
   if ('refused' in place) return refuse(place, groupScope);
+  if (table.hosts.leavesPlace(request.authority, fullPath, otherReadings(fullPath)))
+    return refuse({ refused: 'ambiguous_path' }, groupScope);
   if (environment.environment.state === 'Offline') return refuse({ refused: 'environment_offline' }, groupScope);
 
   const { path } = place;

@@ -17,6 +17,7 @@ import type {
   Target,
 } from '../model/model.js';
 import { compileApis, type ApiMatcher } from './api-matcher.js';
+import { indexHosts, type HostIndex } from './host-index.js';
 import { compileSourceRanges, type SourceRanges } from './guard/source-ranges.js';
 
 export interface Table {
@@ -26,6 +27,7 @@ export interface Table {
   readonly groups: ReadonlyMap<ResourceKey, CompiledGroup>;
   /** What Envoy may still ask for: the routes of this table and the retired ones of its predecessors. */
   readonly routes: ReadonlyMap<string, RouteEntry>;
+  readonly hosts: HostIndex;
   readonly grants: TargetIndex<Grant>;
   readonly plans: TargetIndex<Plan>;
 }
@@ -188,6 +190,7 @@ export function buildTable(model: Model, previous?: Table): Table {
         ? previous.keysById
         : new Map(model.callerKeys.map((key) => [key.keyId, key])),
     groups,
+    hosts: previous && sameItems(previous.hosts.source, model.groups) ? previous.hosts : indexHosts(model.groups),
     routes: previous ? mergeRoutes(routes, previous.routes) : routes,
     grants: previous && sameItems(previous.grants.source, model.grants) ? previous.grants : indexTargets(model.grants),
     plans: previous && sameItems(previous.plans.source, model.plans) ? previous.plans : indexTargets(model.plans),

@@ -82,7 +82,7 @@ export const REASONS = {
     code: 'BadRequest',
     message: 'The path can be read as another API.',
     cause:
-      'Decoded, or without its ;parameters, the path would match another API, as some backends read it; or two clients of the vendor sign this path and another one alike.',
+      'Decoded, or without its ;parameters, the path would match another API, environment or group of the host, as some backends read it; or two clients of the vendor sign this path and another one alike.',
     remedy: 'Send the path without needless or nested escapes (%2520) or ;parameters.',
   },
   reserved_header: {

@@ -1,6 +1,6 @@
 /**
  * Policy resources → members of the model, every field checked. What cannot be read is refused with a message that
- * holds no value of the resource. What only Envoy needs (addresses, TLS, CORS, host names) comes back empty.
+ * holds no value of the resource. What only Envoy needs (addresses, TLS, CORS) comes back empty.
  */
 import { Redacted } from '../lib/redacted.js';
 import type {
@@ -342,7 +342,8 @@ export const decodeGroup = (key: string, bytes: Uint8Array): Decoded<Group> =>
     return {
       key,
       ...nameParts(key),
-      hostnames: [],
+      // Not written by the first version: without them no path is held against those of other groups.
+      hostnames: fields.optional('hostnames', (name) => fields.texts(name)) ?? [],
       basePath: fields.text('basePath'),
       errors: fields.word('errors', ERRORS),
       cors: undefined,

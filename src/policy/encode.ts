@@ -126,7 +126,7 @@ class Pool<T> {
   }
 }
 
-/** Of a backend only what signing needs; addresses, TLS, CORS and host names are Envoy's. */
+/** Of a backend only what signing needs; addresses and TLS are Envoy's. */
 const backendFields = ({ id, host, headers }: Backend) => ({ id, host, headers });
 
 const routeFields = ({ id, environment, backend, maxBodyBytes, timeoutMs }: Route) => ({
@@ -146,7 +146,7 @@ const signatureFields = ({ material, ...signature }: BackendSignature) => ({
   },
 });
 
-function groupFields({ basePath, errors, environments }: Group) {
+function groupFields({ hostnames, basePath, errors, environments }: Group) {
   const routes = new Pool(routeFields);
   const verifications = new Pool((value: Api['verification']) => value);
   const accesses = new Pool((value: Api['access']) => value);
@@ -171,6 +171,7 @@ function groupFields({ basePath, errors, environments }: Group) {
     apis: apis.map(apiFields),
   }));
   return {
+    hostnames,
     basePath,
     errors,
     environments: written,

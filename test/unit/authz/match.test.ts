@@ -44,6 +44,22 @@ describe('an API in error', () => {
   });
 });
 
+describe('a path that reads as one of another group of the host', () => {
+  const open: ApiInput = { ...EVERYTHING, access: { authentication: 'None', authorization: 'Disabled' } };
+  const model: ModelInput = {
+    groups: [
+      { key: 'team/outer', environments: [{ name: 'release', default: true, apis: [open], route: 'outer' }] },
+      { key: 'team/sec', basePath: '/sec', environments: [{ name: 'release', default: true, apis: [EVERYTHING] }] },
+    ],
+  };
+  test.each(['/%73ec/x', '/sec;a/x', '/%2573ec', '/sec;a'])('%s is refused', async (target) => {
+    expect(await outcome(model, { target, route: 'outer', headers: [] })).toBe('400 ambiguous_path');
+  });
+  test.each(['/second;a/x', '/x%20y', '/x/%73ec'])('%s is not one', async (target) => {
+    expect(await outcome(model, { target, route: 'outer', headers: [] })).toBe('200 release team/outer/everything');
+  });
+});
+
 describe('environments', () => {
   const test_: EnvironmentInput = { name: 'test', apis: [EVERYTHING] };
   const release: EnvironmentInput = { name: 'release', default: true, apis: [EVERYTHING] };

@@ -95,7 +95,6 @@ const forAuthorizer = (model: Model): Model => ({
     });
     return {
       ...group,
-      hostnames: [],
       cors: undefined,
       environments: group.environments.map((environment) => ({
         ...withoutAddresses(environment),
