@@ -26,6 +26,7 @@ Exit codes: 0 done, 1 problems found or failed, 2 wrong usage.`;
 export async function runProgram(args: readonly string[], io: CommandIo): Promise<number> {
   const program = new Command('countersign')
     .description('Signed-API access control for Envoy: verifies, authorizes, limits and signs requests again.')
+    .option('-V, --version', 'print the versions, as the command version does')
     .helpCommand('help [command]', 'show the help of a command')
     .configureOutput({ writeOut: io.stdout, writeErr: io.stderr })
     .showHelpAfterError('Run with --help to see what it takes.')
@@ -51,7 +52,15 @@ export async function runProgram(args: readonly string[], io: CommandIo): Promis
       program.outputHelp();
       return EXIT.usage;
     }
-    await program.parseAsync(args, { from: 'user' });
+    if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
+      await program.parseAsync(['version'], { from: 'user' });
+      return exitCode;
+    }
+    const [first = ''] = args;
+    // The parser would answer `bogus --help` with the general help, as if all were well.
+    const known = ['help', ...program.commands.map((command) => command.name())];
+    const meant = first.startsWith('-') || known.includes(first) ? args : [first];
+    await program.parseAsync(meant, { from: 'user' });
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;

@@ -3,16 +3,16 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
+import { fileErrorMessage } from '../lib/file-error.js';
 import { Redacted } from '../lib/redacted.js';
 import type { DialectName } from '../signature/dialect.js';
 import { CommandError, type CommandIo } from './io.js';
-import { addSecretOptions, readSecret, type SecretOptions } from './secret-options.js';
+import { addKeyOptions, readKey, type KeyOptions } from './secret-options.js';
 
 const DIALECT_NAMES: readonly DialectName[] = ['JDCloud', 'Huawei', 'Tencent', 'TencentApplication'];
 
-interface SignOptions extends SecretOptions {
+interface SignOptions extends KeyOptions {
   readonly dialect: DialectName;
-  readonly keyId: string;
   readonly header?: readonly string[];
   readonly data?: string;
   readonly unsignedPayload?: boolean;
@@ -30,9 +30,8 @@ export function addSignCommand(program: Command, io: CommandIo): void {
     .usage('[METHOD] URL [options]')
     .argument('<method-or-url>', 'GET, or POST with --data, when left out')
     .argument('[url]', 'as it will be sent, percent-encoded')
-    .addOption(new Option('--dialect <name>', 'signature scheme').choices(DIALECT_NAMES).makeOptionMandatory())
-    .requiredOption('--key-id <id>', 'the id that travels with the request');
-  addSecretOptions(command)
+    .addOption(new Option('--dialect <name>', 'signature scheme').choices(DIALECT_NAMES).makeOptionMandatory());
+  addKeyOptions(command)
     .option('-H, --header <line>', 'a header to send and to sign, "Name: value"; repeatable', collect)
     .option('-d, --data <text>', 'the body; @FILE reads a file as it is')
     .option('--unsigned-payload', 'leave the body out of the signature (JDCloud, Huawei)')
@@ -45,7 +44,11 @@ export function addSignCommand(program: Command, io: CommandIo): void {
 Examples:
   countersign sign --dialect Huawei --key-id AK1 --secret-env SECRET https://api.example.com/orders/v1/orders
   eval curl -s $(countersign sign --curl --dialect JDCloud --key-id AK1 --secret-file secret.txt \\
-    -H 'content-type: application/json' -d '{"sku":"A-1"}' POST http://127.0.0.1:8080/orders/v1/orders)`,
+    -H 'content-type: application/json' -d '{"sku":"A-1"}' POST http://127.0.0.1:8080/orders/v1/orders)
+
+With a key that run generated (countersign keys DIR names the file), id and secret come from its Secret:
+  eval curl -s $(countersign sign --curl --dialect Huawei \\
+    --secret-file config/.countersign/keys/shop/partner-signature-key.yaml http://127.0.0.1:8080/orders/v1/orders)`,
     )
     .action(async (first: string, second: string | undefined, options: SignOptions) => {
       const [method, url] =
@@ -60,14 +63,27 @@ type Headers = readonly (readonly [name: string, value: string])[];
 /** The given headers and those of the signature, in the order in which they are to be sent. */
 async function signUrl(method: string, url: string, options: SignOptions, io: CommandIo): Promise<Headers> {
   if (!/^[A-Z]+$/.test(method)) throw new CommandError(`the method must be in capitals, not ${JSON.stringify(method)}`);
+  if (!METHODS.has(method)) io.stderr(`warning: ${method} is no method that HTTP defines\n`);
+  if (options.nonce !== undefined && options.dialect !== 'JDCloud')
+    throw new CommandError(`--nonce: the dialect ${options.dialect} has none`);
+  if (options.unsignedPayload && options.dialect !== 'JDCloud' && options.dialect !== 'Huawei')
+    throw new CommandError(`--unsigned-payload: the dialect ${options.dialect} has no word for it`);
   const { host, target } = splitUrl(url);
   const given = (options.header ?? []).map(parseHeader);
+  for (const [i, [name]] of given.entries()) {
+    const why = UNSENT.get(name) ?? (given.findIndex(([other]) => other === name) < i ? 'is given twice' : undefined);
+    if (why !== undefined) throw new CommandError(`--header ${name}: ${why}`);
+  }
   const body = options.data === undefined ? Buffer.alloc(0) : readData(options.data, io.workingFolder);
   if (options.data !== undefined && !given.some(([name]) => name === 'content-type')) {
     // Said outright: a client's own default (curl: a form) would differ from what is signed.
     given.push(['content-type', 'application/octet-stream']);
   }
-  const secret = readSecret(options, io);
+  if (options.dialect === 'TencentApplication' && !given.some(([name]) => name === 'accept')) {
+    // The scheme signs it, and curl sends this one.
+    given.push(['accept', '*/*']);
+  }
+  const { keyId, secret } = await readKey(options, io);
   const nowMs = options.date === undefined ? Date.now() : Date.parse(options.date);
   if (Number.isNaN(nowMs)) throw new CommandError('--date must be a time such as 2026-01-31T12:00:00Z');
   const { dialectByName } = await import('../signature/dialects.js');
@@ -79,14 +95,33 @@ async function signUrl(method: string, url: string, options: SignOptions, io: Co
       host: given.find(([name]) => name === 'host')?.[1] ?? host,
       signHeaders: given.filter(([name]) => name !== 'host' && name !== 'content-type'),
       contentType: given.find(([name]) => name === 'content-type')?.[1],
+      accept: given.find(([name]) => name === 'accept')?.[1],
       body: options.unsignedPayload ? undefined : body,
     },
-    { keyId: options.keyId, secret: new Redacted(secret) },
+    { keyId, secret: new Redacted(secret) },
     { nowMs, nonce: options.nonce ?? randomUUID() },
   );
   const added = new Set(signature.map(([name]) => name));
-  return [...given.filter(([name]) => !added.has(name)), ...signature];
+  const clash = given.find(([name]) => added.has(name))?.[0];
+  if (clash !== undefined)
+    throw new CommandError(
+      `--header ${clash}: the dialect ${options.dialect} sets it itself${/date/.test(clash) ? '; give --date' : ''}${/nonce/.test(clash) ? '; give --nonce' : ''}`,
+    );
+  return [...given, ...signature];
 }
+
+/** RFC 9110 §9, and PATCH. */
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH']);
+
+const BY_CLIENT = 'the client that sends the request sets it';
+/** Headers that cannot be sent as they are given, or not with a signature beside them. */
+const UNSENT: ReadonlyMap<string, string> = new Map([
+  ['authorization', 'is the signature itself'],
+  ['proxy-authorization', 'a request with two credentials is refused'],
+  ...['content-length', 'transfer-encoding', 'connection', 'keep-alive', 'te', 'trailer', 'upgrade', 'expect'].map(
+    (name): [string, string] => [name, BY_CLIENT],
+  ),
+]);
 
 /** Cuts a URL without changing a byte of path and query: what is signed is what is sent. */
 function splitUrl(url: string): { readonly host: string; readonly target: string } {
@@ -115,7 +150,7 @@ function readData(data: string, workingFolder: string): Buffer {
   try {
     return readFileSync(resolve(workingFolder, data.slice(1)));
   } catch (error) {
-    throw new CommandError(`--data ${data}: ${(error as Error).message}`);
+    throw new CommandError(`--data ${data}: the file ${fileErrorMessage(error)}`);
   }
 }
 

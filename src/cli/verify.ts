@@ -3,15 +3,15 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { AppError } from '../lib/errors.js';
+import { fileErrorMessage } from '../lib/file-error.js';
 import { Redacted } from '../lib/redacted.js';
 import type { Comparison, Explanation } from '../signature/explain.js';
 import { readHttpMessage } from './http-file.js';
 import { CommandError, EXIT, type CommandIo } from './io.js';
-import { addSecretOptions, readSecret, type SecretOptions } from './secret-options.js';
+import { addKeyOptions, readKey, type KeyOptions } from './secret-options.js';
 import { readVerification } from './verification-options.js';
 
-interface VerifyOptions extends SecretOptions {
-  readonly keyId?: string;
+interface VerifyOptions extends KeyOptions {
   readonly dialect?: readonly string[];
   readonly option?: readonly string[];
   readonly at?: string;
@@ -27,9 +27,8 @@ export function addVerifyCommand(program: Command, io: CommandIo, setExitCode: (
   const command = program
     .command('verify')
     .description('say why a request verifies or not: verdict, canonical request, string to sign, first difference')
-    .argument('[file]', 'HTTP message: request line, headers, empty line, body, byte for byte')
-    .option('--key-id <id>', 'the id of the key');
-  addSecretOptions(command)
+    .argument('[file]', 'HTTP message: request line, headers, empty line, body, byte for byte');
+  addKeyOptions(command)
     .option(
       '--dialect <name>',
       'dialect that the gateway accepts; repeatable. Default: JDCloud, Huawei, Tencent',
@@ -48,7 +47,7 @@ Examples:
   countersign verify request.http --key-id AK1 --secret-env SECRET --dialect Huawei
   countersign verify request.http --key-id AK1 --secret-file secret.txt --canonical mine.txt --at 2026-01-31T12:00:00Z
 
-Exit codes: 0 valid, 1 not valid, 2 wrong usage.`,
+Exit codes: 0 valid, 1 not valid, 2 wrong usage or a file that cannot be read.`,
     )
     .action(async (file: string | undefined, options: VerifyOptions) => {
       if (options.stdinJson) {
@@ -57,24 +56,25 @@ Exit codes: 0 valid, 1 not valid, 2 wrong usage.`,
         return;
       }
       if (file === undefined) throw new CommandError('name a file with the request, or use --stdin-json');
-      if (options.keyId === undefined) throw new CommandError('name the key with --key-id');
-      setExitCode(await verifyFile(file, options.keyId, options, io));
+      setExitCode(await verifyFile(file, options, io));
     });
 }
 
-async function verifyFile(file: string, keyId: string, options: VerifyOptions, io: CommandIo): Promise<number> {
+async function verifyFile(file: string, options: VerifyOptions, io: CommandIo): Promise<number> {
   const read = (path: string): Buffer => {
     try {
       return readFileSync(resolve(io.workingFolder, path));
     } catch (error) {
-      throw new CommandError((error as Error).message);
+      throw new CommandError(`${path} ${fileErrorMessage(error)}`);
     }
   };
   const message = readHttpMessage(read(file));
-  if (!message.ok) throw new CommandError(`${file}:${String(message.line)}: ${message.message}`, EXIT.failed);
+  if (!message.ok) throw new CommandError(`${file}:${String(message.line)}: ${message.message}`);
   const nowMs = options.at === undefined ? Date.now() : Date.parse(options.at);
   if (Number.isNaN(nowMs)) throw new CommandError('--at must be a time such as 2026-01-31T12:00:00Z');
-  const secret = new Redacted(readSecret(options, io));
+  const key = await readKey(options, io);
+  const { keyId } = key;
+  const secret = new Redacted(key.secret);
   const [{ explainRequest }, { guardRequest }] = await Promise.all([
     import('../signature/explain.js'),
     import('../app/guard.js'),
@@ -115,7 +115,8 @@ async function verifyFile(file: string, keyId: string, options: VerifyOptions, i
         }
       : verdict;
     io.stdout(`${JSON.stringify({ valid, guard, verdict: shown, ...rest }, null, 2)}\n`);
-  } else io.stdout(renderExplanation(explanation, guard));
+  } else
+    io.stdout(renderExplanation(explanation, guard, { keyId, nowMs, maxClockSkewMs: verification.maxClockSkewMs }));
   return valid ? EXIT.ok : EXIT.failed;
 }
 
@@ -131,15 +132,17 @@ function fieldsOf(pairs: readonly string[]): Record<string, unknown> {
 }
 
 function renderExplanation(
-  { verdict, attempts, canonicalRequest, stringToSign }: Explanation,
+  { verdict, attempts, canonicalRequest, stringToSign, credential }: Explanation,
   guard: string | undefined,
+  judged: Judged,
 ): string {
   const lines: string[] = [];
   const line = (text = ''): void => void lines.push(text);
   if (verdict.ok)
     line(`signature: valid, dialect ${verdict.dialect}, key ${verdict.keyId}, profile ${verdict.profile}`);
-  else line(`signature: not valid, ${verdict.reason}: ${verdict.detail}`);
-  line(`guard: ${guard === undefined ? 'lets the request pass' : `refuses the request, ${guard}`}`);
+  else line(`signature: not valid, ${verdict.reason}: ${verdict.detail}${whyNot(verdict.reason, credential, judged)}`);
+  if (guard !== undefined)
+    line(`path guard: the gateway refuses the request before it looks at the signature, ${guard}`);
   const matching = attempts.filter((attempt) => attempt.matches);
   for (const attempt of matching.length > 0 ? matching.slice(0, 1) : attempts) {
     line();
@@ -153,6 +156,25 @@ function renderExplanation(
   if (stringToSign) line(renderComparison('string to sign', stringToSign));
   return `${lines.join('\n')}\n`;
 }
+
+interface Judged {
+  readonly keyId: string;
+  readonly nowMs: number;
+  readonly maxClockSkewMs: number;
+}
+
+/** The two values that a person has to compare, where the verdict is about two. */
+function whyNot(reason: string, credential: Explanation['credential'], judged: Judged): string {
+  if (!credential) return '';
+  if (reason === 'unknown_key')
+    return ` (the request carries ${JSON.stringify(credential.keyId)}, not ${judged.keyId})`;
+  const { timestampMs = credential.unsignedTimestampMs } = credential;
+  if (reason !== 'clock_skew' || timestampMs === undefined) return '';
+  const apart = Math.round(Math.abs(judged.nowMs - timestampMs) / 1000);
+  return ` (date ${iso(timestampMs)}, clock ${iso(judged.nowMs)}: ${String(apart)} s apart, the limit is ${String(judged.maxClockSkewMs / 1000)} s)`;
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString().replace('.000Z', 'Z');
 
 const block = (title: string, text: string): string =>
   `  ${title}:\n${text

@@ -1,5 +1,6 @@
 /** Why a request verifies or not: the verdict, every form the gateway computed, and where the caller's own text differs. */
 import type {
+  Credential,
   KeyLookup,
   Refusal,
   Verification,
@@ -47,6 +48,8 @@ export interface CallerTexts {
 
 export interface Explanation {
   readonly verdict: Verification;
+  /** What the request says of itself, if it can be read. */
+  readonly credential?: Pick<Credential, 'keyId' | 'timestampMs' | 'unsignedTimestampMs'>;
   readonly attempts: readonly Attempt[];
   readonly canonicalRequest?: Comparison;
   readonly stringToSign?: Comparison;
@@ -68,13 +71,21 @@ export function explainRequest(
   const attempts = attemptsOf(request, options, context, keys);
   const canonicalRequest = compareTexts(attempts, caller.canonicalRequest, (attempt) => attempt.canonicalRequest);
   const stringToSign = compareTexts(attempts, caller.stringToSign, (attempt) => attempt.stringToSign);
+  const read = readCredential(request, options);
   return {
     verdict,
+    ...(read.ok ? { credential: shown(read.value.credential) } : {}),
     attempts,
     ...(canonicalRequest ? { canonicalRequest } : {}),
     ...(stringToSign ? { stringToSign } : {}),
   };
 }
+
+const shown = ({ keyId, timestampMs, unsignedTimestampMs }: Credential): Explanation['credential'] & object => ({
+  keyId,
+  timestampMs,
+  unsignedTimestampMs,
+});
 
 function attemptsOf(
   request: WireRequest,

@@ -42,6 +42,19 @@ describe('the command line', () => {
     expect(stderr).toContain('(Did you mean lint?)');
   });
 
+  test('takes --version and -V for the command', async () => {
+    const expected = await runCli(['version']);
+    expect(await runCli(['--version'])).toEqual(expected);
+    expect(await runCli(['-V'])).toEqual(expected);
+  });
+
+  test('refuses an unknown command also when it asks for help', async () => {
+    expect(await runCli(['bogus', '--help'])).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining("unknown command 'bogus'"),
+    });
+  });
+
   test('without arguments shows its help and ends as wrong usage', async () => {
     expect(await runCli([])).toMatchObject({ exitCode: 2, stdout: expect.stringContaining('Usage: countersign') });
   });

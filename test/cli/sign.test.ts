@@ -9,7 +9,8 @@ import { runCli } from '../support/cli.js';
 
 const SECRET = 'a1B2c3D4e5F6g7H8i9J0kLmN';
 const KEY = ['--key-id', '0c1d2e3f4a5b6c7d8e9f', '--secret', SECRET];
-const AT = ['--date', '2024-01-02T03:04:05Z', '--nonce', '11111111-2222-4333-8444-000000000001'];
+const AT = ['--date', '2024-01-02T03:04:05Z'];
+const NONCE = ['--nonce', '11111111-2222-4333-8444-000000000001'];
 
 let folder: string;
 beforeAll(() => {
@@ -85,6 +86,39 @@ describe('sign', () => {
     });
   });
 
+  test('takes id and secret from a Secret manifest, as the state folder holds it', async () => {
+    const manifest = (fields: string): string =>
+      `apiVersion: v1\nkind: "Secret"\nmetadata: {name: a, namespace: shop}\ntype: countersign.dev/signature-key\n${fields}\n`;
+    const sign = (...from: string[]) =>
+      runCli(['sign', '--dialect', 'Huawei', ...from, ...AT, 'http://h/'], { workingFolder: folder });
+    const expected = await sign('--key-id', 'AK1', '--secret', SECRET);
+    const base64 = (text: string): string => Buffer.from(text).toString('base64');
+    for (const fields of [
+      `stringData: {keyId: AK1, secret: ${SECRET}}`,
+      `data: {keyId: ${base64('AK1')}, secret: ${base64(SECRET)}}`,
+    ]) {
+      writeFileSync(join(folder, 'key.yaml'), manifest(fields));
+      expect(await sign('--secret-file', 'key.yaml')).toEqual(expected);
+    }
+    expect((await sign('--secret-file', 'key.yaml', '--key-id', 'AK2')).stderr).toContain('no key with the id AK2');
+    writeFileSync(
+      join(folder, 'key.yaml'),
+      manifest('stringData: {keyId: AK1, secret: x}').replace('type: countersign.dev/signature-key', 'type: Opaque'),
+    );
+    expect(await sign('--secret-file', 'key.yaml')).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('no good Secret of type countersign.dev/signature-key'),
+    });
+  });
+
+  test('signs for a method that HTTP does not define, with a warning, and takes a nonce where there is one', async () => {
+    expect(await runCli(['sign', '--dialect', 'Huawei', ...KEY, 'GTE', 'http://h/'])).toMatchObject({
+      exitCode: 0,
+      stderr: 'warning: GTE is no method that HTTP defines\n',
+    });
+    expect((await runCli(['sign', '--dialect', 'JDCloud', ...KEY, ...NONCE, 'http://h/'])).stdout).toContain(NONCE[1]);
+  });
+
   test('with --curl prints what a shell hands to curl unchanged', async () => {
     const seen: {
       method: string | undefined;
@@ -147,7 +181,17 @@ describe('sign', () => {
     [['sign', '--dialect', 'Huawei', ...KEY, 'http://h/é'], /percent-encoded/],
     [['sign', '--dialect', 'Huawei', ...KEY, '-H', 'no colon', 'http://h/'], /--header must be "Name: value"/],
     [['sign', '--dialect', 'Huawei', ...KEY, '--date', 'soon', 'http://h/'], /--date must be a time/],
-    [['sign', '--dialect', 'Huawei', 'http://h/'], /required option '--key-id <id>' not specified/],
+    [['sign', '--dialect', 'Huawei', '--secret', SECRET, 'http://h/'], /name the key with --key-id/],
+    [['sign', '--dialect', 'Huawei', ...KEY, '-H', 'Authorization: x', 'http://h/'], /--header authorization: is the/],
+    [['sign', '--dialect', 'Huawei', ...KEY, '-H', 'x-sdk-date: x', 'http://h/'], /sets it itself; give --date/],
+    [['sign', '--dialect', 'Tencent', ...KEY, '-H', 'Content-Length: 1', 'http://h/'], /the client that sends/],
+    [['sign', '--dialect', 'Huawei', ...KEY, '-H', 'a: 1', '-H', 'A: 2', 'http://h/'], /--header a: is given twice/],
+    [['sign', '--dialect', 'Huawei', ...KEY, ...NONCE, 'http://h/'], /--nonce: the dialect Huawei has none/],
+    [
+      ['sign', '--dialect', 'Tencent', ...KEY, '--unsigned-payload', 'http://h/'],
+      /--unsigned-payload: the dialect Tencent/,
+    ],
+    [['sign', '--dialect', 'Huawei', '--key-id', 'A', '--secret-file', 'gone', 'http://h/'], /gone does not exist/],
   ])('tells what is wrong with %j', async (args, message) => {
     const { exitCode, stdout, stderr } = await runCli(args);
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
