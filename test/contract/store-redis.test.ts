@@ -330,6 +330,7 @@ describe('access', () => {
       '+evalsha',
       '+get',
       '+set',
+      '+incr',
       '+time',
       '+hello',
       '+select',

@@ -10,7 +10,7 @@ export const QUOTA_GRACE_MS = 3_600_000;
  * from the client admits too many under concurrency, MULTI cannot look at what it read, and WATCH would
  * retry exactly when a key is busiest. A script runs alone, in one round trip, with the server's clock, and
  * all its reads come before its first write, so a failing read (WRONGTYPE) changes nothing.
- * Redis 7.0 subset: GET, SET PX/PXAT, TIME. Numbers are integers below 2^53 and are written with %.0f, since
+ * Redis 7.0 subset: GET, SET PX/PXAT, INCR, TIME. Numbers are integers below 2^53 and are written with %.0f, since
  * Lua's own conversion keeps 14 digits. The arithmetic is that of ../gcra.ts.
  *
  * KEYS, all with the decision's `{tag}`:
@@ -146,11 +146,12 @@ end
 if charge then
   for _, quota in ipairs(quotas) do
     quota.used = quota.used + 1
-    local used = string.format('%.0f', quota.used)
-    if quota.finish > 0 then
-      redis.call('SET', quota.key, used, 'PXAT', string.format('%.0f', quota.finish + QUOTA_GRACE_MS))
+    if quota.used > 1 then
+      redis.call('INCR', quota.key) -- keeps the expiry
+    elseif quota.finish > 0 then
+      redis.call('SET', quota.key, '1', 'PXAT', string.format('%.0f', quota.finish + QUOTA_GRACE_MS))
     else
-      redis.call('SET', quota.key, used)
+      redis.call('SET', quota.key, '1')
     end
   end
 end
