@@ -46,16 +46,23 @@ export function splitTarget(target: string): { readonly path: string; readonly q
   return { path: path === '' ? '/' : path, query: mark < 0 ? '' : target.slice(mark + 1) };
 }
 
-/** A query is cut, sorted and joined before a key is believed: bound the pieces, not only the bytes. */
+/**
+ * A query is decoded, cut, sorted, encoded and joined once for each profile before a key is believed, and whoever
+ * makes up a key id can ask for it: bound pieces and bytes. Common servers end a request line at 8 KiB.
+ */
 export const MAX_QUERY_PARAMETERS = 1024;
+export const MAX_QUERY_BYTES = 16 * 1024;
 
-/** True when a target has more parameters than any client sends. */
-export function hasTooManyParameters(target: string): boolean {
+/** Why a query is not canonicalised: it is longer, or of more parameters, than any client sends. */
+export function oversizedQuery(target: string): string | undefined {
+  const mark = target.indexOf('?');
+  if (mark < 0) return undefined;
+  if (target.length - mark - 1 > MAX_QUERY_BYTES) return `the query is longer than ${MAX_QUERY_BYTES} bytes`;
   let count = 1;
-  for (let at = target.indexOf('&'); at >= 0; at = target.indexOf('&', at + 1)) {
-    if (++count > MAX_QUERY_PARAMETERS) return true;
+  for (let at = target.indexOf('&', mark); at >= 0; at = target.indexOf('&', at + 1)) {
+    if (++count > MAX_QUERY_PARAMETERS) return `the query has more than ${MAX_QUERY_PARAMETERS} parameters`;
   }
-  return false;
+  return undefined;
 }
 
 /** One `&`-separated piece of a query, undecoded. `value` is `undefined` where the piece has no `=`. */

@@ -3,11 +3,10 @@ import type { Credential, Parsed, WireRequest } from '../dialect.js';
 import { refusalsOf } from '../refusal.js';
 import {
   decodeLowerHex,
-  hasTooManyParameters,
   headerValue,
   isLowerToken,
   isVisibleAscii,
-  MAX_QUERY_PARAMETERS,
+  oversizedQuery,
   parseCompactDate,
   trimBlanks,
 } from '../wire.js';
@@ -97,9 +96,8 @@ export function parseCredential(authorization: string, request: WireRequest, str
     return refuse('malformed_credential', 'SignedHeaders holds a name that is empty, repeated or not lower case');
   }
   if (strict && !isSorted(signedHeaders)) return refuse('malformed_credential', 'SignedHeaders is not sorted');
-  if (hasTooManyParameters(request.target)) {
-    return refuse('malformed_credential', `the query has more than ${MAX_QUERY_PARAMETERS} parameters`);
-  }
+  const oversized = oversizedQuery(request.target);
+  if (oversized !== undefined) return refuse('malformed_credential', oversized);
   if (!signedHeaders.includes(DATE_HEADER)) return refuse('missing_date', `${DATE_HEADER} is not signed`, DATE_HEADER);
   const absent = absentHeader(request, signedHeaders);
   if (absent !== undefined) return refuse('missing_signed_header', `signed header ${absent} did not arrive`, absent);

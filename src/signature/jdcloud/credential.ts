@@ -3,11 +3,10 @@ import { refusalsOf } from '../refusal.js';
 import {
   collapseBlanks,
   decodeLowerHex,
-  hasTooManyParameters,
   headerValue,
   isLowerToken,
   isVisibleAscii,
-  MAX_QUERY_PARAMETERS,
+  oversizedQuery,
   parseCompactDate,
   trimBlanks,
 } from '../wire.js';
@@ -94,9 +93,8 @@ export function parseCredential(authorization: string, request: WireRequest): Pa
     return refuse('malformed_credential', 'SignedHeaders is not a list of lower-case names', 'SignedHeaders entry');
   }
 
-  if (hasTooManyParameters(request.target)) {
-    return refuse('malformed_credential', `the query has more than ${MAX_QUERY_PARAMETERS} parameters`);
-  }
+  const oversized = oversizedQuery(request.target);
+  if (oversized !== undefined) return refuse('malformed_credential', oversized);
   const dateValue = headerValue(request, DATE_HEADER);
   if (dateValue === undefined) return refuse('missing_date', `no ${DATE_HEADER}`, DATE_HEADER);
   const date = trimBlanks(dateValue);

@@ -15,8 +15,8 @@ import { vendorReplyOf } from '../tencent/reply.js';
 import { listed, signableHeaders } from '../tencent/signing.js';
 import {
   formatImfDate,
-  hasTooManyParameters,
   headerValue,
+  oversizedQuery,
   percentDecode,
   percentEncode,
   queryPieces,
@@ -42,17 +42,20 @@ function isForm(contentType: string): boolean {
 
 const byName = ([a]: readonly [string, string], [b]: readonly [string, string]): number => (a < b ? -1 : 1);
 
-/** A form is cut, sorted and joined like the query. */
+/** A form is decoded, cut, sorted and joined like the query, under up to four readings, whoever sends it. */
 const MAX_FORM_PARAMETERS = 2048;
+/** Files go in other bodies. 4 MiB of form, which `maxBodyBytes` may let in, would hold the thread for 150 ms. */
+const MAX_FORM_BYTES = 256 * 1024;
 
 const NO_BYTES = new Uint8Array();
 
 const AMPERSAND = 0x26;
 
-function countPieces(form: Uint8Array): number {
+function oversizedForm(form: Uint8Array): string | undefined {
+  if (form.length > MAX_FORM_BYTES) return `the form is longer than ${MAX_FORM_BYTES} bytes`;
   let count = 1;
   for (let at = form.indexOf(AMPERSAND); at >= 0; at = form.indexOf(AMPERSAND, at + 1)) count++;
-  return count;
+  return count > MAX_FORM_PARAMETERS ? `the form has more than ${MAX_FORM_PARAMETERS} parameters` : undefined;
 }
 
 const latin1 = (bytes: Uint8Array): string =>
@@ -182,9 +185,8 @@ export const tencentApplication: Dialect & { readonly name: 'TencentApplication'
       return refuse('malformed_credential', 'headers is not sorted');
     }
     const form = isForm(received(request, 'content-type')) ? (request.body ?? NO_BYTES) : NO_BYTES;
-    if (hasTooManyParameters(request.target) || countPieces(form) > MAX_FORM_PARAMETERS) {
-      return refuse('malformed_credential', 'query or form has too many parameters');
-    }
+    const oversized = oversizedQuery(request.target) ?? oversizedForm(form);
+    if (oversized !== undefined) return refuse('malformed_credential', oversized);
     return parsed;
   },
   candidates: candidatesOf,

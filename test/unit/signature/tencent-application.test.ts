@@ -191,6 +191,13 @@ describe('the body', () => {
     const body = 'a&'.repeat(9000);
     expect(outcome(verify(signed({ path: '/f', contentType: FORM, body })))).toBe('malformed_credential');
   });
+  test('a form of more than 256 KiB is refused before it is read; another body of that size is not', () => {
+    const body = `a=${'%'.repeat(256 * 1024 - 2)}`;
+    const form = (text: string): Signed => ({ path: `/f?${text}`, target: '/f', contentType: FORM, body: text });
+    expect(outcome(verify(signed(form(body))))).toBe('default');
+    expect(outcome(verify(signed(form(`${body}%`))))).toBe('malformed_credential');
+    expect(outcome(verify(signed({ ...json, body: `"${body}"` })))).toBe('default');
+  });
 });
 
 test('a second Accept, Content-Type or Content-MD5 is refused: only one of them is signed', () => {
