@@ -46,7 +46,9 @@ const cpuSecondsOf = (pid) => {
 const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
 const port = await freePort();
 const executable = await findRedisServer({ log: console.error });
-const server = spawn(executable, ['--bind', '127.0.0.1', '--port', String(port), '--dir', folder, '--save', ''], { stdio: 'ignore' });
+const server = spawn(executable, ['--bind', '127.0.0.1', '--port', String(port), '--dir', folder, '--save', ''], {
+  stdio: 'ignore',
+});
 const client = createClient({ url: `redis://127.0.0.1:${port}` });
 client.on('error', () => undefined);
 await client.connect();
@@ -63,28 +65,53 @@ const theirClient = {
     return client.evalSha(this.sha, { keys: [key], arguments: args });
   },
 };
-const theirs = (keyPrefix, points, duration) => new RateLimiterRedis({ storeClient: theirClient, keyPrefix, points, duration });
+const theirs = (keyPrefix, points, duration) =>
+  new RateLimiterRedis({ storeClient: theirClient, keyPrefix, points, duration });
 const perSecond = theirs('rate', 1_000_000, 1);
 const perDay = theirs('quota', 1_000_000_000, 86_400);
 
 const callers = Array.from({ length: CALLERS }, (_, i) => hex(`caller ${i}`));
-const rate = (caller) => ({ counter: hex(`${caller} rate`), requests: 1_000_000, intervalMs: 1000, burst: 1_000_000, shadow: false });
-const quota = (caller, period = 'Day', timeZone = 'UTC') => ({ counter: hex(`${caller} ${period}`), limit: 1_000_000_000, period, timeZone, shadow: false });
+const rate = (caller) => ({
+  counter: hex(`${caller} rate`),
+  requests: 1_000_000,
+  intervalMs: 1000,
+  burst: 1_000_000,
+  shadow: false,
+});
+const quota = (caller, period = 'Day', timeZone = 'UTC') => ({
+  counter: hex(`${caller} ${period}`),
+  limit: 1_000_000_000,
+  period,
+  timeZone,
+  shadow: false,
+});
 const once = (make) => {
   const made = new Map(callers.map((caller) => [caller, make(caller)]));
   return (caller) => made.get(caller);
 };
 const one = once((caller) => ({ subject: caller, token: 't', rates: [rate(caller)], quotas: [] }));
 const two = once((caller) => ({ subject: caller, token: 't', rates: [rate(caller)], quotas: [quota(caller)] }));
-const full = once((caller) => ({ subject: caller, rates: [rate(caller)], quotas: [quota(caller), quota(caller, 'Month', 'Asia/Shanghai')] }));
+const full = once((caller) => ({
+  subject: caller,
+  rates: [rate(caller)],
+  quotas: [quota(caller), quota(caller, 'Month', 'Asia/Shanghai')],
+}));
 const nonce = () => ({ token: 't', replay: { marker: randomBytes(16).toString('hex'), ttlMs: 60_000 } });
 
 const variants = [
   { group: 'one rate', name: 'rate-limiter-flexible', decide: (caller) => perSecond.consume(caller) },
   { group: 'one rate', name: 'countersign', decide: (caller) => store.admit(one(caller)) },
-  { group: 'a rate and a daily quota', name: 'rate-limiter-flexible', decide: (caller) => Promise.all([perSecond.consume(caller), perDay.consume(caller)]) },
+  {
+    group: 'a rate and a daily quota',
+    name: 'rate-limiter-flexible',
+    decide: (caller) => Promise.all([perSecond.consume(caller), perDay.consume(caller)]),
+  },
   { group: 'a rate and a daily quota', name: 'countersign', decide: (caller) => store.admit(two(caller)) },
-  { group: 'nonce, rate, daily and monthly quota', name: 'countersign', decide: (caller) => store.admit({ ...full(caller), ...nonce() }) },
+  {
+    group: 'nonce, rate, daily and monthly quota',
+    name: 'countersign',
+    decide: (caller) => store.admit({ ...full(caller), ...nonce() }),
+  },
 ];
 
 async function measure({ decide }) {
@@ -109,14 +136,26 @@ async function measure({ decide }) {
 try {
   const results = variants.map(() => []);
   for (const variant of variants) await measure(variant); // warm
-  for (let round = 0; round < ROUNDS; round++) for (const [i, variant] of variants.entries()) results[i].push(await measure(variant));
-  const figures = results.map((rounds) => Object.fromEntries(['perSecond', 'clientMicros', 'serverMicros'].map((name) => [name, median(rounds.map((r) => r[name]))])));
-  console.log(`${DECISIONS} decisions × ${ROUNDS} rounds, ${IN_FLIGHT} in flight, ${CALLERS} callers, ${(await client.info('server')).match(/(?:valkey|redis)_version:\S+/g).at(-1)}`);
+  for (let round = 0; round < ROUNDS; round++)
+    for (const [i, variant] of variants.entries()) results[i].push(await measure(variant));
+  const figures = results.map((rounds) =>
+    Object.fromEntries(
+      ['perSecond', 'clientMicros', 'serverMicros'].map((name) => [name, median(rounds.map((r) => r[name]))]),
+    ),
+  );
+  console.log(
+    `${DECISIONS} decisions × ${ROUNDS} rounds, ${IN_FLIGHT} in flight, ${CALLERS} callers, ${(await client.info('server')).match(/(?:valkey|redis)_version:\S+/g).at(-1)}`,
+  );
   for (const [i, { group, name }] of variants.entries()) {
     const { perSecond: speed, clientMicros, serverMicros } = figures[i];
     const other = variants.findIndex((each) => each.group === group && each.name === 'rate-limiter-flexible');
-    const ratio = other < 0 || other === i ? '' : `, CPU ratio ${((clientMicros + serverMicros) / (figures[other].clientMicros + figures[other].serverMicros)).toFixed(2)}`;
-    console.log(`${group}: ${name}: ${Math.round(speed)} decisions/s, ${clientMicros.toFixed(0)} µs client + ${serverMicros.toFixed(0)} µs server CPU per decision${ratio}`);
+    const ratio =
+      other < 0 || other === i
+        ? ''
+        : `, CPU ratio ${((clientMicros + serverMicros) / (figures[other].clientMicros + figures[other].serverMicros)).toFixed(2)}`;
+    console.log(
+      `${group}: ${name}: ${Math.round(speed)} decisions/s, ${clientMicros.toFixed(0)} µs client + ${serverMicros.toFixed(0)} µs server CPU per decision${ratio}`,
+    );
   }
 } finally {
   await store.close();

@@ -136,7 +136,19 @@ describe('TLS', () => {
 });
 
 describe('an ACL user from files', () => {
-  const rules = ['~countersign:*', '-@all', '+eval', '+evalsha', '+get', '+set', '+incr', '+time', '+hello', '+select', '+info'];
+  const rules = [
+    '~countersign:*',
+    '-@all',
+    '+eval',
+    '+evalsha',
+    '+get',
+    '+set',
+    '+incr',
+    '+time',
+    '+hello',
+    '+select',
+    '+info',
+  ];
   const setUser = (name: string, password: string) =>
     redis.command('ACL', 'SETUSER', name, 'reset', 'on', `>${password}`, ...rules);
   const place = () => ({ url: redis.url });

@@ -126,6 +126,37 @@ describe('a bad setting', () => {
   });
 });
 
+describe('the place of Redis', () => {
+  test('is one server, Sentinels with the name of their master, or servers of a cluster', () => {
+    const sentinel = { redisSentinel: ['s1:26379', '[::1]:26379'], redisMasterName: 'limits' };
+    expect(load({ flags: sentinel })).toMatchObject({
+      redisSentinels: [
+        { host: 's1', port: 26379 },
+        { host: '::1', port: 26379 },
+      ],
+      redisMasterName: 'limits',
+    });
+    expect(load({ environment: { COUNTERSIGN_REDIS_CLUSTER: 'c1:7001, c2:7001' } }).redisCluster).toEqual([
+      { host: 'c1', port: 7001 },
+      { host: 'c2', port: 7001 },
+    ]);
+  });
+
+  const url = { redisUrl: 'redis://r' };
+  test.each([
+    ['two places', { ...url, redisCluster: ['c:1'] }, /--redis-url, --redis-cluster: only one/],
+    ['Sentinels without a master name', { redisSentinel: ['s:1'] }, /need each other/],
+    ['a master name without Sentinels', { ...url, redisMasterName: 'm' }, /need each other/],
+    ['a node without a port', { redisCluster: ['c'] }, /must be host:port/],
+    ['a password for counters in memory', { redisPasswordFile: 'p' }, /--redis-password-file: needs --redis-url/],
+    ['a user without a password', { ...url, redisUsernameFile: 'u' }, /needs --redis-password-file/],
+    ['a certificate without its key', { ...url, redisTlsCert: 'c' }, /--redis-tls-cert: needs --redis-tls-key/],
+    ['TLS off with an authority', { ...url, redisTls: 'off', redisTlsCa: 'ca' }, /contradicts --redis-tls-ca/],
+  ])('refuses %s', (_, flags, message) => {
+    expect(problems({ flags }).join('\n')).toMatch(message);
+  });
+});
+
 describe('the table of settings', () => {
   test('names each flag, variable and key once, and says what it means', () => {
     const settings = Object.values(SETTINGS);
