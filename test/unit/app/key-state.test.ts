@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parse } from 'yaml';
 import type { SignatureKey } from '../../../src/api/types.js';
 import { completeInMemory, openKeyState, readKeyState, type KeyState } from '../../../src/app/key-state.js';
@@ -14,10 +14,12 @@ const SECRET = generatedSecretName('partner');
 let folder: string;
 let generated: string[];
 let faults: string[];
+let revoked: string[];
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'countersign-state-'));
   generated = [];
   faults = [];
+  revoked = [];
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -41,6 +43,7 @@ const openState = (): Promise<KeyState> =>
     join(folder, 'state'),
     {
       onGenerated: ({ kind, key }) => generated.push(`${kind} ${key}`),
+      onRevoked: (secret, path) => revoked.push(`${secret} ${path}`),
       onFault: (path, message) => faults.push(`${path}: ${message}`),
     },
     () => NOW_MS,
@@ -112,6 +115,77 @@ describe('generated keys', () => {
     await chmod(join(folder, 'state/keys'), 0o755);
     await (await openState()).complete(resources());
     expect(await mode(join(folder, 'state/keys'))).toBe('700');
+  });
+
+  describe('of a SignatureKey that is deleted', () => {
+    const aside = (): string => join(folder, 'state/keys/team', `${SECRET}.revoked-20260101T000000000Z.yaml`);
+    const nothing = (...refused: string[]): ResourceSet => createResourceSet([], new Set(refused));
+
+    test('are put aside at once: one of the same name gets another id and secret, also after a restart', async () => {
+      const state = await openState();
+      const before = secretIn(await state.complete(resources()));
+      expect(secretIn(await state.complete(nothing()))).toBeUndefined();
+      expect(revoked).toEqual([`team/${SECRET} ${aside()}`]);
+      expect([await mode(aside()), await readdir(join(folder, 'state/keys/team'))]).toEqual([
+        '600',
+        [basename(aside())],
+      ]);
+      const after = secretIn(await state.complete(resources()));
+      expect(after?.text('keyId')).not.toBe(before?.text('keyId'));
+      expect(after?.text('secret')).not.toBe(before?.text('secret'));
+      expect(secretIn(await (await openState()).complete(resources()))?.text('secret')).toBe(after?.text('secret'));
+      expect((await readKeyState(join(folder, 'state'))).map(({ path }) => path)).toEqual([file()]);
+      expect(faults).toEqual([]);
+    });
+
+    test('are put aside at a start without it, and are back when the file has its name again', async () => {
+      const before = secretIn(await (await openState()).complete(resources()));
+      await (await openState()).complete(nothing());
+      expect(revoked).toEqual([`team/${SECRET} ${aside()}`]);
+      await rename(aside(), file());
+      const state = await openState();
+      expect(secretIn(await state.complete(resources()))?.text('secret')).toBe(before?.text('secret'));
+      await state.complete(nothing());
+      await rename(aside(), file());
+      expect(secretIn(await state.complete(resources()))?.text('secret')).toBe(before?.text('secret'));
+    });
+
+    test('stay while nobody can tell: a file cannot be read, or the object is there and refused', async () => {
+      const before = secretIn(await (await openState()).complete(resources()));
+      const state = await openState();
+      await state.complete(nothing('File//keys.yaml'));
+      await state.complete(nothing('SignatureKey/team/partner'));
+      expect(revoked).toEqual([]);
+      expect(secretIn(await state.complete(resources()))?.text('secret')).toBe(before?.text('secret'));
+      // It was there now: what cannot be read elsewhere does not hold it.
+      await state.complete(nothing('File//keys.yaml'));
+      expect(revoked).toHaveLength(1);
+    });
+
+    test('of another gateway, which was faster and has a new one, stay', async () => {
+      const [one, two] = [await openState(), await openState()];
+      await one.complete(resources());
+      const late = await openState();
+      await late.complete(resources());
+      await one.complete(nothing());
+      const fresh = secretIn(await one.complete(resources()));
+      await late.complete(nothing());
+      expect(secretIn(await late.complete(resources()))?.text('secret')).toBe(fresh?.text('secret'));
+      expect(secretIn(await two.complete(resources()))?.text('secret')).toBe(fresh?.text('secret'));
+      expect(revoked).toHaveLength(1);
+    });
+
+    test('never come back through a file that cannot be put aside', async () => {
+      const state = await openState();
+      await state.complete(resources());
+      await mkdir(join(aside(), 'in-the-way'), { recursive: true });
+      await state.complete(nothing());
+      expect(secretIn(await state.complete(resources()))).toBeUndefined();
+      expect(faults.join('\n')).toMatch(/cannot be put aside.*\n.*still there/s);
+      await rm(aside(), { recursive: true });
+      expect(secretIn(await state.complete(resources(1)))).toBeDefined();
+      expect(revoked).toHaveLength(1);
+    });
   });
 
   test('are made in memory only for commands that look, from what is on disk where there is something', async () => {
