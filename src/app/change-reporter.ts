@@ -2,25 +2,36 @@
 import type { Provider, Publication } from '../provider/provider.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ControllerChange } from './controller.js';
+import { servesNothing, summarize } from './summary-text.js';
 import { formatProblem, placeProblems, type PlacedProblem } from './problem-text.js';
 
 export interface ChangeReporter {
   /** What the provider published last. */
   setPublication(publication: Publication): void;
-  report(change: Pick<ControllerChange, 'problems' | 'ready'>): void;
+  report(change: ControllerChange): void;
   readonly problems: readonly PlacedProblem[];
+  /** `Kind/namespace/name` of objects of which a version before is served. */
+  readonly kept: ReadonlySet<string>;
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** @param source what problems without a place are printed with: the folder as the user wrote it, or the cluster. */
 export function createChangeReporter(log: Logger, locate: Provider['locate'], source: string): ChangeReporter {
   let publication: Publication | undefined;
   let problems: readonly PlacedProblem[] = [];
+  let known: ReadonlySet<string> = new Set();
+  /** State that was live when this was told last. */
+  let told: number | undefined;
   return {
+    get kept() {
+      return publication?.kept ?? NONE;
+    },
     setPublication: (next) => void (publication = next),
     get problems() {
       return problems;
     },
-    report({ problems: translated, ready }) {
+    report({ problems: translated, ready, statuses, model, live }) {
       const before = new Set(problems.map(formatProblem));
       problems = placeProblems(publication?.problems ?? [], translated, locate, source);
       for (const problem of problems) {
@@ -34,6 +45,14 @@ export function createChangeReporter(log: Logger, locate: Provider['locate'], so
           log.info(`${name}: Ready${condition.reason === 'Ready' ? '' : ` (${condition.reason})`}`);
         else log.warn(`${name}: not Ready, ${condition.reason}: ${condition.message}`);
       }
+      for (const id of known) if (!statuses.has(id)) log.info(`${id.replace('/', ' ')}: gone`);
+      known = new Set(statuses.keys());
+      if (live === undefined || live === told) return;
+      // The first is what the process tells when it is ready.
+      if (told !== undefined) log.info(`live: ${summarize(model, problems.length)}`);
+      if (servesNothing(model))
+        log.warn(`nothing is served${told === undefined ? '' : ' any more'}: no ApiGroup with an API is good`);
+      told = live;
     },
   };
 }

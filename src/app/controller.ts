@@ -51,6 +51,9 @@ export interface ControllerOptions {
 export interface ControllerChange {
   readonly problems: readonly Problem[];
   readonly ready: readonly ReadyChange[];
+  readonly model: Model;
+  /** The latest state of which anything was new, once every expected node holds it and an Envoy is among them. */
+  readonly live: number | undefined;
   /** Of all objects, by `Kind/namespace/name`. */
   readonly statuses: ReadonlyMap<string, ObjectStatus>;
 }
@@ -93,6 +96,11 @@ interface Rejected {
   readonly error: string;
 }
 
+const usesCluster = ({ environments }: Group, name: string | undefined): boolean =>
+  environments
+    .flatMap(({ route, apis }) => [route, ...apis.map((api) => api.route)])
+    .some(({ backend }) => backend && clusterName(backend.id) === name);
+
 export function createController(options: ControllerOptions): Controller {
   const { context, renderOptions, keyState, authorizers, envoys, limiter, metrics, log, clock, onChange } = options;
   const memo = createTranslationMemo();
@@ -107,6 +115,8 @@ export function createController(options: ControllerOptions): Controller {
   /** Number of the state that authorizers were given last, and of that which Envoys were given. */
   let state = 0;
   let envoyState = 0;
+  /** The latest state that differs from the one before it in what is enforced. */
+  let changedState = 0;
   /** State whose routes every Envoy holds, so that authorizers were told to forget older ones. */
   let retiredState = 0;
   let pending: { readonly snapshot: Snapshot; readonly state: number } | undefined;
@@ -138,7 +148,7 @@ export function createController(options: ControllerOptions): Controller {
     const { model } = translation;
     policy = encodePolicy(model);
     state += 1;
-    objects.update(translation.statuses, model, policy, state);
+    if (objects.update(translation.statuses, model, policy, state)) changedState = state;
     authorizers.setModel(model, policy);
     const snapshot = renderSnapshot(model, renderOptions);
     stopTimer();
@@ -223,12 +233,26 @@ export function createController(options: ControllerOptions): Controller {
       const [typeUrl = '', name] = key.split(' ');
       if (!typeUrls.includes(typeUrl)) continue;
       if (typeUrl !== CLUSTER_TYPE) return error;
-      const backends = group.environments
-        .flatMap(({ route, apis }) => [route, ...apis.map((api) => api.route)])
-        .map(({ backend }) => backend);
-      if (backends.some((backend) => backend && clusterName(backend.id) === name)) return error;
+      if (usesCluster(group, name)) return error;
     }
     return undefined;
+  }
+
+  /** What nodes rejected: of the group that it is part of, else of Envoy or the authorizers as a whole. */
+  function rejectionProblems(): Problem[] {
+    return [...rejected].flatMap(([key, { error }]): Problem[] => {
+      const [typeUrl = '', name = ''] = key.split(' ');
+      const about = (object: Problem['object']): Problem => {
+        const message = `was rejected, what was there before stays: ${error}`;
+        return { severity: 'error', object, path: '', reason: 'Rejected', message };
+      };
+      const owners =
+        typeUrl === CLUSTER_TYPE ? translation.model.groups.filter((group) => usesCluster(group, name)) : [];
+      const type = typeUrl.slice(typeUrl.lastIndexOf('.') + 1);
+      return owners.length > 0
+        ? owners.map((group) => about({ kind: 'ApiGroup', namespace: group.namespace, name: group.name }))
+        : [about({ kind: type, namespace: '', name })];
+    });
   }
 
   function report(): void {
@@ -269,7 +293,14 @@ export function createController(options: ControllerOptions): Controller {
     metrics.resources.reset();
     for (const { kind, ready: readiness, count } of board.counts())
       metrics.resources.set({ kind, ready: readiness }, count);
-    onChange({ problems: translation.problems, ready, statuses });
+    const live = changedState > 0 && tracker.serves('envoy') && all.every(({ held }) => held >= changedState);
+    onChange({
+      problems: [...translation.problems, ...rejectionProblems()],
+      ready,
+      model: translation.model,
+      live: live ? changedState : undefined,
+      statuses,
+    });
   }
 
   function reportSoon(): void {

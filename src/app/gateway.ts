@@ -5,19 +5,18 @@
  */
 import { toBinary } from '@bufbuild/protobuf';
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createSecureContext } from 'node:tls';
 import { createAuthorizer, type Authorizer } from '../authz/authorizer.js';
 import { createGrpcTransport } from '../authz/transport/grpc.js';
 import type { Config } from '../config/settings.js';
 import { BootstrapSchema } from '../gen/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import { systemClock, type Clock } from '../lib/clock.js';
 import { AppError, errorMessage } from '../lib/errors.js';
+import { EMPTY_MODEL } from '../model/model.js';
 import { createFileProvider } from '../provider/file/file-provider.js';
 import { createAdminServer } from '../telemetry/admin-server.js';
 import { createHealth } from '../telemetry/health.js';
@@ -35,7 +34,9 @@ import { createCounterStore } from './counter-store.js';
 import { createEnvoyProcess } from './envoy-process.js';
 import { openKeyState } from './key-state.js';
 import { observeChecks } from './observe-checks.js';
+import { checkPemFiles } from './pem-files.js';
 import { createLocalAuthorizers } from './policy-publisher.js';
+import { summarize } from './summary-text.js';
 import { readVersions } from './versions.js';
 
 export interface GatewayOptions {
@@ -104,6 +105,8 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   const reporter = createChangeReporter(log, (object, path) => provider.locate(object, path), folder);
   let envoyMessage = 'starting';
+  /** What has become of an Envoy that died: its end is not seen by all parts at once. */
+  let lost: 'Exited' | 'Gone' | undefined;
   const ads = createAdsServer({ onNode: (event) => controllerRef?.onNode('envoy', event), clock });
   let controllerRef: ReturnType<typeof createController> | undefined;
   let envoyRef: ReturnType<typeof createEnvoyProcess> | undefined;
@@ -125,7 +128,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     // Envoy shares ports with others of its user, so a second gateway would take half of the requests in silence.
     await assertFree(httpAddress, httpPort, '--http-port');
     if (httpsPort !== undefined) await assertFree(httpAddress, httpsPort, '--https-port');
-    checkCertificate(config);
+    checkPemFiles(config);
     const envoyFound = findEnvoy({ configured: config.envoy, log: (line) => log.info(line) });
     envoyFound.catch(() => undefined);
 
@@ -143,17 +146,12 @@ export function createGateway(options: GatewayOptions): Gateway {
       {
         onGenerated: ({ kind, key }, path) =>
           log.info({ path }, `${kind === 'create' ? 'generated' : 'rotated'} the key of SignatureKey ${key}`),
-        onRevoked: (secret, path) =>
-          log.warn(
-            { path },
-            `the SignatureKey of the generated Secret ${secret} is gone: its key is revoked. To undo this, give the file its old name before the SignatureKey is back`,
-          ),
         onFault: (path, message) => log.error(`${path}: the generated key cannot be used: ${message}`),
       },
       clock,
     );
     const controller = createController({
-      context: translateContext(config),
+      context: { ...translateContext(config), singleOwner: true },
       renderOptions: renderOptions(config),
       keyState,
       authorizers: createLocalAuthorizers(authorizer),
@@ -211,6 +209,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       onAccessLog: onAccessLogLine,
       onExit: (message) => {
         metrics.envoyRestarts.inc();
+        lost = 'Exited';
         envoyMessage = `Envoy ${message}; it is being restarted`;
         updateHealth();
       },
@@ -223,6 +222,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (httpsPort !== undefined)
       await withinReason(listening(httpAddress, httpsPort), `Envoy to listen on ${httpAddress}:${String(httpsPort)}`);
     await withinReason(becomesReady(), 'Envoy to acknowledge its configuration');
+    if (store.mode === 'Memory')
+      log.info('limits are kept in memory and begin anew with each start: --redis-url keeps and shares them');
     return {
       http: `http://${hostText(httpAddress)}:${String(httpPort)}`,
       https: httpsPort === undefined ? undefined : `https://${hostText(httpAddress)}:${String(httpsPort)}`,
@@ -241,6 +242,11 @@ export function createGateway(options: GatewayOptions): Gateway {
   function updateHealth(): void {
     const connected = ads.nodes.length > 0;
     const serving = connected && controllerRef?.served === true;
+    if (lost === 'Exited' && !serving) lost = 'Gone';
+    if (lost === 'Gone' && serving) {
+      lost = undefined;
+      log.info('Envoy is back');
+    }
     health.set('envoy', serving, connected ? 'has not acknowledged its configuration' : envoyMessage);
   }
 
@@ -289,6 +295,9 @@ export function createGateway(options: GatewayOptions): Gateway {
       problems: reporter.problems,
       resources: (controllerRef?.entries ?? []).map(({ object, fields, conditions }) => ({
         ...object,
+        ...(reporter.kept.has(`${object.kind}/${object.namespace}/${object.name}`) && {
+          edit: 'refused; the version before stays in service',
+        }),
         status: { ...fields, conditions },
       })),
     };
@@ -302,19 +311,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       return envoyRef?.pid;
     },
     summary() {
-      const model = controllerRef?.model;
-      const apis =
-        model?.groups.reduce(
-          (sum, group) => sum + new Set(group.environments.flatMap((e) => e.apis.map((api) => api.name))).size,
-          0,
-        ) ?? 0;
-      const count = (n: number, one: string, many = `${one}s`): string => `${String(n)} ${n === 1 ? one : many}`;
-      return [
-        count(model?.groups.length ?? 0, 'group'),
-        count(apis, 'API'),
-        count(model?.callerKeys.length ?? 0, 'caller key'),
-        count(reporter.problems.length, 'problem'),
-      ].join(', ');
+      return summarize(controllerRef?.model ?? EMPTY_MODEL, reporter.problems.length);
     },
     async start() {
       try {
@@ -339,22 +336,16 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 }
 
-/** Envoy would only refuse its listener, some seconds later. */
-function checkCertificate({ tlsCert, tlsKey }: Config): void {
-  if (tlsCert === undefined || tlsKey === undefined) return;
-  try {
-    createSecureContext({ cert: readFileSync(tlsCert), key: readFileSync(tlsKey) });
-  } catch (error) {
-    throw new AppError('ERR_TLS', `--tls-cert ${tlsCert}, --tls-key ${tlsKey}: ${errorMessage(error)}`, {
-      cause: error,
-    });
-  }
-}
+const notOurs = (address: string, flag: string, cause: Error): AppError =>
+  new AppError('ERR_ADDRESS_IN_USE', `${address} is no address of this machine; choose another with ${flag}`, {
+    cause,
+  });
 
 async function assertFree(address: string, port: number, flag: string): Promise<void> {
   const probe = createServer();
   await new Promise<void>((resolve, reject) => {
     probe.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRNOTAVAIL') return reject(notOurs(address, '--http-address', error));
       const why =
         error.code === 'EADDRINUSE'
           ? 'is in use by another program'

@@ -54,7 +54,10 @@ interface State {
 export class ObjectStates {
   #states: ReadonlyMap<string, State> = new Map();
 
-  /** @param objects keys as in `Translation.statuses`. @param policy `encodePolicy(model)`. */
+  /**
+   * Answers whether anything is enforced otherwise than before.
+   * @param objects keys as in `Translation.statuses`. @param policy `encodePolicy(model)`.
+   */
   update(
     objects: Iterable<
       readonly [
@@ -65,10 +68,11 @@ export class ObjectStates {
     model: Model,
     policy: Resources,
     state: number,
-  ): void {
+  ): boolean {
     const groups = new Map(model.groups.map((group) => [group.key, group]));
     const backendKeys = backendKeyForms(model);
     const next = new Map<string, State>();
+    let changed = false;
     for (const [id, { object }] of objects) {
       const key = `${object.namespace}/${object.name}`;
       const group = object.kind === 'ApiGroup' ? groups.get(key) : undefined;
@@ -78,9 +82,12 @@ export class ObjectStates {
         object.kind === 'SignatureKey' ? (backendKeys.get(key) ?? '') : '',
       ].join(' ');
       const before = this.#states.get(id);
+      changed ||= before?.form !== form;
       next.set(id, before?.form === form ? before : { form, changedAt: state });
     }
+    changed ||= [...this.#states.keys()].some((id) => !next.has(id));
     this.#states = next;
+    return changed;
   }
 
   /** A node that held this state, or a later one, enforces the object as it is. */

@@ -1,6 +1,6 @@
 /** Flags of the settings table on a command, and the configuration they make. */
 import { Option, type Command } from 'commander';
-import { ConfigError, loadConfig, type Flags } from '../config/load.js';
+import { ConfigError, loadConfig, misspeltVariables, type Flags } from '../config/load.js';
 import {
   defaultText,
   flagUsage,
@@ -36,6 +36,7 @@ export function addSettings(command: Command, name: SettingCommand): Command {
 
 /** @throws CommandError with one line per mistake. */
 export function readSettings(flags: SettingFlags, io: CommandIo): Config {
+  for (const warning of misspeltVariables(io.environment)) io.stderr(`warning: ${warning}\n`);
   try {
     return loadConfig({
       flags,

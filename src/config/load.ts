@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse, YAMLParseError } from 'yaml';
-import { AppError, errorMessage } from '../lib/errors.js';
+import { AppError } from '../lib/errors.js';
+import { fileErrorMessage } from '../lib/file-error.js';
 import { keyOf, SETTINGS, variableOf, type Config, type Setting, type SettingName } from './settings.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -84,6 +85,33 @@ export function loadConfig({ flags, environment = process.env, workingFolder, fi
   return Object.freeze(config);
 }
 
+/** Variables that look like a misspelt setting: one sentence each. Whatever else begins like ours is not judged. */
+export function misspeltVariables(environment: Environment = process.env): string[] {
+  const known = ['COUNTERSIGN_CONFIG', ...Object.values(SETTINGS).map(variableOf)];
+  return Object.keys(environment)
+    .filter((name) => name.startsWith('COUNTERSIGN_') && !known.includes(name))
+    .flatMap((name) => {
+      const meant = known.find((other) => editDistance(name, other) <= MAX_TYPOS);
+      return meant === undefined ? [] : [`${name} is no setting and is not read; is ${meant} meant?`];
+    });
+}
+
+const MAX_TYPOS = 2;
+
+/** Levenshtein's: insertions, deletions and replacements that make one text of the other. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++)
+      next.push(
+        Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)),
+      );
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
 function checkTogether(config: Config, problems: string[]): void {
   const { httpsPort, tlsCert, tlsKey, httpPort, adminPort } = config;
   if (httpsPort !== undefined && (tlsCert === undefined || tlsKey === undefined))
@@ -141,7 +169,7 @@ function readConfigFile(path: string, problems: string[]): { path: string; value
   try {
     content = parse(readFileSync(path, 'utf8')) ?? {};
   } catch (error) {
-    const message = error instanceof YAMLParseError ? (error.message.split('\n')[0] ?? '') : errorMessage(error);
+    const message = error instanceof YAMLParseError ? (error.message.split('\n')[0] ?? '') : fileErrorMessage(error);
     problems.push(`--config ${path}: ${message}`);
     return { path, values };
   }

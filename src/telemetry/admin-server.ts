@@ -107,7 +107,9 @@ function listen(server: Server, address: string, port: number): Promise<void> {
       reject(
         new AppError(
           'ERR_ADDRESS_IN_USE',
-          `the admin address cannot be opened: ${why}; choose another with --admin-port`,
+          error.code === 'EADDRNOTAVAIL'
+            ? `the admin address cannot be opened: ${address} is no address of this machine; choose another with --admin-address`
+            : `the admin address cannot be opened: ${why}; choose another with --admin-port`,
           { cause: error },
         ),
       );

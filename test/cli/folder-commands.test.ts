@@ -205,6 +205,17 @@ describe('a command with settings', () => {
     });
   });
 
+  test('warns of a variable that looks like a misspelt setting', async () => {
+    const { exitCode, stderr } = await runCli(['lint', 'good'], {
+      workingFolder: fixtures,
+      environment: { COUNTERSIGN_HTP_PORT: '80', COUNTERSIGN_CONTROLLER_SERVICE_HOST: '10.0.0.1' },
+    });
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 0,
+      stderr: 'warning: COUNTERSIGN_HTP_PORT is no setting and is not read; is COUNTERSIGN_HTTP_PORT meant?\n',
+    });
+  });
+
   test('reads settings from the environment', async () => {
     const { stderr } = await runCli(['lint', 'good'], {
       workingFolder: fixtures,

@@ -90,6 +90,10 @@ describe('the gateway', () => {
       return found;
     });
     expect(line).toMatchObject({ level: 'error', msg: expect.stringMatching(/group\.yaml:\d+:\d+: error /) });
+    expect(line.msg).toContain('what the file held before stays in service');
+    expect((await gateway.status()).resources.find(({ kind }) => kind === 'ApiGroup')).toMatchObject({
+      edit: 'refused; the version before stays in service',
+    });
     expect(await status('/orders/v1/orders')).toBe(200);
     await gateway.edit({ 'group.yaml': ordersGroup() });
     await eventually(() => expect(gateway.logs.map(({ msg }) => msg)).toContain('no problems are left'));
@@ -105,6 +109,41 @@ describe('the gateway', () => {
     await gateway.edit({ 'group.yaml': ordersGroup() });
     await told(/^ApiGroup shop\/orders: Ready$/);
     await eventually(async () => expect(await status('/orders/v1/orders')).toBe(200));
+  });
+
+  test('tells once what is live after each change that Envoy has, what is gone, and that nothing is left', async () => {
+    const from = gateway.logs.length;
+    const lines = (): string[] => gateway.logs.slice(from).map(({ msg }) => msg);
+    await gateway.edit({ 'group.yaml': `# a comment changes nothing\n${ordersGroup()}` });
+    await gateway.edit({ 'group.yaml': ordersGroup({ path: '/v3' }) });
+    await eventually(() => expect(lines()).toContain('live: 1 group, 1 API, 1 caller key, 0 problems'));
+    expect(await status('/orders/v3')).toBe(200);
+    expect(lines().filter((line) => line.startsWith('live: '))).toHaveLength(1);
+    await gateway.edit({ 'group.yaml': null });
+    await eventually(() => expect(lines()).toContain('nothing is served any more: no ApiGroup with an API is good'));
+    expect(lines()).toContain('ApiGroup shop/orders: gone');
+    await gateway.edit({ 'group.yaml': ordersGroup() });
+    await eventually(async () => expect(await status('/orders/v1/orders')).toBe(200));
+  });
+
+  test('reports what Envoy rejects as a problem of the group, until it is mended', async () => {
+    const broken =
+      'apiVersion: v1\nkind: Secret\nmetadata: {name: ca, namespace: shop}\nstringData:\n  ca.crt: |\n    -----BEGIN CERTIFICATE-----\n    AAAA\n    -----END CERTIFICATE-----\n';
+    const group = ordersGroup()
+      .replace('name: orders, namespace: shop', 'name: rejected, namespace: shop')
+      .replace('/orders\n', '/rejected\n')
+      .replace(/backend: .*/, "backend: {type: URL, url: 'https://127.0.0.1:1', tls: {caSecretRef: {name: ca}}}");
+    await gateway.edit({ 'ca.yaml': broken, 'rejected.yaml': group });
+    const problem = await eventually(async () => {
+      const found = (await gateway.status()).problems.find(({ reason }) => reason === 'Rejected');
+      if (!found) throw new Error('not reported yet');
+      return found;
+    });
+    expect(problem).toMatchObject({ severity: 'error', object: { kind: 'ApiGroup', name: 'rejected' } });
+    expect(problem.file).toMatch(/rejected\.yaml$/);
+    expect(gateway.gateway.summary()).toMatch(/, [12] problems?$/);
+    await gateway.edit({ 'ca.yaml': null, 'rejected.yaml': null });
+    await eventually(async () => expect((await gateway.status()).problems).toEqual([]));
   });
 
   test('revokes a key whose file is deleted', async () => {
@@ -133,10 +172,20 @@ describe('the gateway', () => {
     await eventually(async () => expect(await status('/orders/v1/orders')).toBe(200), { withinMs: 15_000 });
     await eventually(async () => expect((await fetch(`${gateway.adminUrl}/readyz`)).status).toBe(200));
     expect(await metric(/countersign_envoy_restarts_total 1/)).toBeDefined();
+    expect(gateway.logs.map(({ msg }) => msg)).toContain('Envoy is back');
   });
 
   test('prints no secret, not at debug level either', () => {
     expect(JSON.stringify(gateway.logs) + JSON.stringify(gateway.accessLog)).not.toContain(CALLER_KEY.secret);
+  });
+
+  test('tells that an address is not one of this machine, and that a bundle is not there', async () => {
+    await expect(startGateway({ files: {}, flags: { httpAddress: '192.0.2.1' } })).rejects.toThrow(
+      '192.0.2.1 is no address of this machine; choose another with --http-address',
+    );
+    await expect(startGateway({ files: {}, flags: { caBundle: 'gone.pem' } })).rejects.toThrow(
+      /--ca-bundle \S+gone\.pem does not exist/,
+    );
   });
 
   test('tells that a port is in use', async () => {

@@ -53,6 +53,12 @@ export async function findEnvoy(options: BinarySearch): Promise<FoundEnvoy> {
 
 async function checked(path: string, log: (line: string) => void): Promise<FoundEnvoy> {
   const text = await readVersion(path);
+  // `envoy  version: 5f…/1.40.0/Clean/RELEASE/BoringSSL`
+  if (!/\bversion: \S+\/\d+\.\d+/.test(text))
+    throw new AppError(
+      'ERR_ENVOY_NOT_FOUND',
+      `${path} is not Envoy: with --version it printed ${JSON.stringify(text.slice(0, 200))}`,
+    );
   const version = /\/(\d+\.\d+\.\d+)[^/]*\//.exec(text)?.[1] ?? text;
   if (!version.startsWith(`${ENVOY_VERSION}.`))
     log(`warning: ${path} is Envoy ${version}; Countersign is built and tested with ${ENVOY_VERSION}`);

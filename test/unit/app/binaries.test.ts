@@ -46,6 +46,14 @@ describe('finding Envoy', () => {
     });
   });
 
+  test('refuses a program that is not Envoy, and shows what it printed', async () => {
+    const configured = await script(join(folder, 'chosen'), 'echo tool 1.2.3');
+    await expect(findEnvoy({ configured, cacheFolder: folder, log })).rejects.toMatchObject({
+      code: 'ERR_ENVOY_NOT_FOUND',
+      message: `${configured} is not Envoy: with --version it printed "tool 1.2.3"`,
+    });
+  });
+
   test('uses another version found on PATH, and says so', async () => {
     const path = await envoyScript(join(folder, 'bin/envoy'), '1.36.1');
     expect(await findEnvoy({ searchPath: `/nowhere:${join(folder, 'bin')}`, cacheFolder: folder, log })).toEqual({
