@@ -146,6 +146,11 @@ export function createGateway(options: GatewayOptions): Gateway {
       {
         onGenerated: ({ kind, key }, path) =>
           log.info({ path }, `${kind === 'create' ? 'generated' : 'rotated'} the key of SignatureKey ${key}`),
+        onRevoked: (secret, path) =>
+          log.warn(
+            { path },
+            `the SignatureKey of the generated Secret ${secret} is gone: its key is revoked. To undo this, give the file its old name before the SignatureKey is back`,
+          ),
         onFault: (path, message) => log.error(`${path}: the generated key cannot be used: ${message}`),
       },
       clock,
