@@ -13,6 +13,7 @@ import type {
   UsagePlan,
 } from '../api/types.js';
 import type { CoreKind, SecretResource } from './core-resources.js';
+import type { Remains } from './remains.js';
 
 export interface ResourceSet {
   readonly SignatureKey: ReadonlyMap<string, SignatureKey>;
@@ -25,6 +26,8 @@ export interface ResourceSet {
   readonly Service: ReadonlyMap<string, Service>;
   /** `Kind/namespace/name` of objects that the source holds and that were refused, with no version before to serve. */
   readonly refused?: ReadonlySet<string>;
+  /** Of those, what must refuse rather than be absent. Keep the identity of what did not change. */
+  readonly remains?: readonly Remains[];
 }
 
 export type AnyResource = CountersignObject | SecretResource | Namespace | Service;
@@ -60,6 +63,12 @@ export function createResourceSet(resources: Iterable<AnyResource>, refused?: Re
     if (map && !map.has(key)) map.set(key, resource);
   }
   return { ...maps, ...(refused && refused.size > 0 && { refused }) } as unknown as ResourceSet;
+}
+
+/** The set with what is left of refused objects, in an order of its own. */
+export function withRemains(resources: ResourceSet, remains: readonly Remains[]): ResourceSet {
+  const { remains: _before, ...rest } = resources;
+  return remains.length === 0 ? rest : { ...rest, remains };
 }
 
 /** The set with Secrets from elsewhere (generated ones) beside its own, which go before on the same name. */

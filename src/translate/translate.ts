@@ -4,14 +4,16 @@
  */
 import type { Problem } from '../api/problem.js';
 import type { Authorization, UsagePlan } from '../api/types.js';
-import type { ResourceKey } from '../model/model.js';
+import type { Group, Plan, ResourceKey } from '../model/model.js';
+import type { GroupRemains, PlanRemains } from '../resources/remains.js';
 import { matchesLabels, resourceKey, type ResourceSet } from '../resources/resource-set.js';
 import { createAbsence, type Absence } from './absence.js';
 import { hostnameClaimsOf, translateGroup, type TranslatedGroup } from './api-group.js';
 import { translateAuthorization, type TranslatedAuthorization } from './authorization.js';
 import { createKeyDirectory, findKeys, keyInputs, type KeyDirectory } from './bindings.js';
-import { compareText, groupBy, resolveHostnameClaims } from './hostname-claims.js';
+import { type Claimant, compareText, groupBy, type HostnameClaim, resolveHostnameClaims } from './hostname-claims.js';
 import { isFreshAt, Memo, nextAfter } from './memo.js';
+import { claimsOfRemains, holdPlace, refusePlan } from './remains.js';
 import { contestedIds, translateKeys, type TranslatedKey } from './signature-key.js';
 import { buildStatuses } from './statuses.js';
 import type { TranslateContext, Translation } from './translation.js';
@@ -23,6 +25,8 @@ export interface TranslationMemo {
   readonly groups: Memo<TranslatedGroup>;
   readonly authorizations: Memo<TranslatedAuthorization>;
   readonly plans: Memo<TranslatedPlan>;
+  readonly refusedPlans: Memo<Plan | undefined>;
+  readonly heldPlaces: Memo<Group>;
 }
 
 export const createTranslationMemo = (): TranslationMemo => ({
@@ -30,6 +34,8 @@ export const createTranslationMemo = (): TranslationMemo => ({
   groups: new Memo(),
   authorizations: new Memo(),
   plans: new Memo(),
+  refusedPlans: new Memo(),
+  heldPlaces: new Memo(),
 });
 
 /**
@@ -46,7 +52,8 @@ export function translate(
   const keys = translateKeys(resources, absence, nowMs, memo.keys);
   const lostIds = contestedIds(keys);
   const directory = createKeyDirectory(keys, lostIds, resources.refused);
-  const groups = translateGroups(resources, context, keys, absence, memo.groups);
+  const lostClaims = loseClaims(resources, context);
+  const groups = translateGroups(resources, context, keys, absence, lostClaims, memo.groups);
   const authorizations = [...resources.Authorization.values()].map((resource) =>
     translateOneAuthorization(resource, directory, groups, absence, nowMs, memo.authorizations),
   );
@@ -65,10 +72,16 @@ export function translate(
 
   const model = {
     callerKeys: inOrder([...keys.values()].flatMap(({ key, caller }) => (caller && !lostIds.has(key) ? caller : []))),
-    groups: inOrder([...groups.values()].flatMap(({ group }) => group ?? [])),
+    groups: inOrder([
+      ...[...groups.values()].flatMap(({ group }) => group ?? []),
+      ...holdPlaces(resources, context, lostClaims, memo.heldPlaces),
+    ]),
     grants: inOrder(authorizations.flatMap(({ grant }) => grant ?? [])),
     // This order decides between plans of equal rank: the authorizer takes the first.
-    plans: inOrder(usagePlans.flatMap(({ plan }) => plan ?? [])),
+    plans: inOrder([
+      ...usagePlans.flatMap(({ plan }) => plan ?? []),
+      ...refusePlans(resources, directory, groups, memo.refusedPlans),
+    ]),
   };
   const statuses = buildStatuses({
     keys,
@@ -97,19 +110,74 @@ function inOrder<T extends { readonly key: ResourceKey }>(items: T[]): T[] {
   return items.sort((a, b) => compareText(a.key.replace('/', ' '), b.key.replace('/', ' ')));
 }
 
+const remainsOfGroups = ({ remains = [], ApiGroup }: ResourceSet): GroupRemains[] =>
+  remains.flatMap((each) =>
+    each.kind === 'ApiGroup' && !ApiGroup.has(resourceKey(each.namespace, each.name)) ? each : [],
+  );
+
+const remainsOfPlans = ({ remains = [], UsagePlan: plans }: ResourceSet): PlanRemains[] =>
+  remains.flatMap((each) =>
+    each.kind === 'UsagePlan' && !plans.has(resourceKey(each.namespace, each.name)) ? each : [],
+  );
+
+/** Claims that lost and their winners, by group. */
+type LostByGroup = ReadonlyMap<ResourceKey, readonly (readonly [HostnameClaim, Claimant])[]>;
+
+function loseClaims(resources: ResourceSet, context: TranslateContext): LostByGroup {
+  const claims = [
+    ...[...resources.ApiGroup.values()].flatMap((group) => hostnameClaimsOf(group, context)),
+    ...remainsOfGroups(resources).flatMap((group) => claimsOfRemains(group, context)),
+  ];
+  return groupBy(resolveHostnameClaims(claims), ([claim]) => claim.claimant.key);
+}
+
+function holdPlaces(resources: ResourceSet, context: TranslateContext, lost: LostByGroup, memo: Memo<Group>): Group[] {
+  return remainsOfGroups(resources).flatMap((group) => {
+    const lostHostnames = new Set(
+      (lost.get(resourceKey(group.namespace, group.name)) ?? []).map(([{ hostname }]) => hostname),
+    );
+    const hostnames = claimsOfRemains(group, context)
+      .map(({ hostname }) => hostname)
+      .filter((hostname) => !lostHostnames.has(hostname));
+    return hostnames.length > 0 ? memo.get(group, hostnames, () => holdPlace(group, hostnames)) : [];
+  });
+}
+
+function refusePlans(
+  resources: ResourceSet,
+  directory: KeyDirectory,
+  groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
+  memo: Memo<Plan | undefined>,
+): Plan[] {
+  return remainsOfPlans(resources).flatMap((plan) => {
+    const { namespace, keys } = plan;
+    const named = keys ? findKeys(namespace, keys, directory) : [];
+    const inUse = [...directory.byKeyId.values()];
+    const { selector } = keys ?? {};
+    const candidates = keys
+      ? inUse.filter(
+          ({ claimant, resource }) =>
+            selector &&
+            claimant.namespace === namespace &&
+            matchesLabels(selector.matchLabels, resource.metadata.labels),
+        )
+      : inUse;
+    const ofNamespace = [...groups.values()].filter(({ resource }) => resource.metadata.namespace === namespace);
+    const inputs = [named.length, ...keyInputs(named), ...candidates, ...ofNamespace];
+    return memo.get(plan, inputs, () => refusePlan(plan, named, candidates, ofNamespace)) ?? [];
+  });
+}
+
 function translateGroups(
   resources: ResourceSet,
   context: TranslateContext,
   keys: ReadonlyMap<ResourceKey, TranslatedKey>,
   absence: Absence,
+  lost: LostByGroup,
   memo: Memo<TranslatedGroup>,
 ): Map<ResourceKey, TranslatedGroup> {
   const { clusterDomain, allowedBackendHosts, hostnameClaims, advertised, servicesElsewhere } = context;
   const settings = JSON.stringify([clusterDomain, allowedBackendHosts, hostnameClaims, advertised, servicesElsewhere]);
-  const lost = groupBy(
-    resolveHostnameClaims([...resources.ApiGroup.values()].flatMap((group) => hostnameClaimsOf(group, context))),
-    ([claim]) => claim.claimant.key,
-  );
   const groups = new Map<ResourceKey, TranslatedGroup>();
   for (const [key, resource] of resources.ApiGroup) {
     const { namespace } = resource.metadata;

@@ -14,6 +14,7 @@ const KEYS = {
   quota1: { keyId: 'AKIDoutcomesquota001', secret: 'outcomes-quota-secret-1' },
   quota2: { keyId: 'AKIDoutcomesquota002', secret: 'outcomes-quota-secret-2' },
   badplan: { keyId: 'AKIDoutcomesbadpl001', secret: 'outcomes-badpl-secret-1' },
+  unread: { keyId: 'AKIDoutcomesunread01', secret: 'outcomes-unread-secret1' },
   stranger: { keyId: 'AKIDoutcomesstrang01', secret: 'outcomes-stran-secret-1' },
   disabled: { keyId: 'AKIDoutcomesdisabl01', secret: 'outcomes-disab-secret-1' },
   expired: { keyId: 'AKIDoutcomesexpire01', secret: 'outcomes-expir-secret-1' },
@@ -25,7 +26,7 @@ let gateway: TestGateway;
 beforeAll(async () => {
   backend = await startBackend();
   const closedPort = await freePort();
-  const granted = ['good', 'limited1', 'limited2', 'quota1', 'quota2', 'badplan', 'disabled', 'expired'];
+  const granted = ['good', 'limited1', 'limited2', 'quota1', 'quota2', 'badplan', 'unread', 'disabled', 'expired'];
   gateway = await startGateway({
     files: {
       'keys.yaml': toYaml(
@@ -96,6 +97,9 @@ beforeAll(async () => {
         usagePlan('quota', ['quota1', 'quota2'], 'orders', {
           quotas: [{ name: 'daily', requests: 1, period: 'Day', timeZone: 'Asia/Shanghai', scope: 'Key' }],
           responseHeaders: ['XRateLimit'],
+        }),
+        usagePlan('unreadable', ['unread'], 'orders', {
+          rateLimits: [{ name: 'rate', requests: 'many', interval: '1m', scope: 'Key' }],
         }),
         usagePlan('broken', ['badplan'], 'orders', {
           quotas: [{ name: 'daily', requests: 1, period: 'Day', timeZone: 'Mars/Olympus', scope: 'Key' }],
@@ -311,6 +315,13 @@ const REFUSALS: readonly Outcome[] = [
     status: 503,
     code: 'Unavailable',
     reason: 'api_invalid',
+  },
+  {
+    title: 'a plan that the schema refuses',
+    request: () => signed('unread', '/orders/v1/items'),
+    status: 503,
+    code: 'Unavailable',
+    reason: 'usage_plan_invalid',
   },
   {
     title: 'an invalid plan',

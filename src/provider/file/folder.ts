@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import type { ObjectReference, Problem } from '../../api/problem.js';
 import { checkTransition } from '../../api/schema.js';
 import { errorMessage } from '../../lib/errors.js';
-import { type AnyResource, createResourceSet, EMPTY_RESOURCES } from '../../resources/resource-set.js';
+import type { Remains } from '../../resources/remains.js';
+import { type AnyResource, createResourceSet, EMPTY_RESOURCES, withRemains } from '../../resources/resource-set.js';
 import type { InputProblem, Place, Publication } from '../provider.js';
 import {
   locateInDocument,
@@ -105,6 +106,7 @@ export class Folder {
     const placed = new Map<string, PlacedObject>();
     const resources = new Map<string, AnyResource>();
     const refused = new Set(problems.map(({ object }) => textOf(object)));
+    const remains: Remains[] = [];
     const kept = new Set<string>();
     for (const [file, state] of files) {
       if (state.fault) refused.add(textOf(fileReference(file)));
@@ -137,11 +139,15 @@ export class Folder {
         if (resource) resources.set(key, resource);
         // What has no name may be anything.
         else refused.add(object.reference.name === '' ? textOf(fileReference(file)) : key);
+        if (!resource && object.remains) remains.push(object.remains);
         if (resource && (!admitted || state.fault)) kept.add(key);
       }
     }
+    const before = this.#publication.resources;
     const changed =
-      !sameEntries(resources, this.#resources) || !sameMembers(refused, this.#publication.resources.refused);
+      !sameEntries(resources, this.#resources) ||
+      !sameMembers(refused, before.refused) ||
+      !sameMembers(new Set(remains), new Set(before.remains));
     const digest = createHash('sha256');
     for (const problem of problems) {
       digest.update(JSON.stringify(problem));
@@ -156,7 +162,7 @@ export class Folder {
     this.#fingerprint = fingerprint;
     if (different)
       this.#publication = {
-        resources: changed ? createResourceSet(resources.values(), refused) : this.#publication.resources,
+        resources: changed ? withRemains(createResourceSet(resources.values(), refused), remains) : before,
         problems,
         kept,
       };
@@ -221,7 +227,7 @@ function fileProblem(file: string, { line, column, message }: ManifestFault): In
 const sameEntries = (a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean =>
   a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
 
-const sameMembers = (a: ReadonlySet<string>, b: ReadonlySet<string> = new Set()): boolean =>
+const sameMembers = (a: ReadonlySet<unknown>, b: ReadonlySet<unknown> = new Set()): boolean =>
   a.size === b.size && [...a].every((member) => b.has(member));
 
 /** @returns `undefined` when the file is gone. */

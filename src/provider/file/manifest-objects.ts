@@ -4,6 +4,7 @@ import type { ObjectReference, Problem } from '../../api/problem.js';
 import { checkObject } from '../../api/schema.js';
 import { API_GROUP, API_VERSION, KINDS, type Kind } from '../../api/types.js';
 import { CORE_KINDS, type CoreKind, isRecord, parseCoreResource } from '../../resources/core-resources.js';
+import { type Remains, remainsOf } from '../../resources/remains.js';
 import type { AnyResource } from '../../resources/resource-set.js';
 import type { ManifestDocument } from './manifest.js';
 
@@ -16,12 +17,15 @@ export interface ManifestObject {
   readonly problems: readonly Problem[];
   /** Absent when a problem refuses the object. */
   readonly resource: AnyResource | undefined;
+  /** Of a refused object. */
+  readonly remains?: Remains | undefined;
 }
 
 interface CheckedValue {
   readonly reference: ObjectReference;
   readonly problems: readonly Problem[];
   readonly resource: AnyResource | undefined;
+  readonly remains?: Remains | undefined;
 }
 
 // A document whose text did not change keeps its value by identity (parseManifest), and thereby its resources.
@@ -79,7 +83,8 @@ function checkRecord(value: Readonly<Record<string, unknown>>): CheckedValue {
   )
     return refuse('apiVersion', `only ${API_VERSION} and v1 are read here`);
   const { object, problems } = checkObject(value);
-  return { reference: object ? referenceTo(object) : reference, problems, resource: object };
+  if (object) return { reference: referenceTo(object), problems, resource: object };
+  return { reference, problems, resource: undefined, remains: remainsOf(value) };
 }
 
 function checkCore(kind: CoreKind, value: Readonly<Record<string, unknown>>, reference: ObjectReference): CheckedValue {

@@ -10,6 +10,7 @@ import {
   EMPTY_RESOURCES,
   keyOf,
   type ResourceSet,
+  withRemains,
 } from '../../resources/resource-set.js';
 import type { SecretResource } from '../../resources/core-resources.js';
 import type { InputProblem, Provider, Publication } from '../provider.js';
@@ -94,6 +95,7 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
     else faulty.delete(`${kind}/${key}`);
     if (
       before?.resource !== next?.resource ||
+      before?.remains !== next?.remains ||
       before?.problems !== next?.problems ||
       before?.live.ownerUid !== next?.live.ownerUid
     )
@@ -223,7 +225,8 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
     for (const kind of dirty) next[kind] = kind === 'Secret' ? sameOr(next.Secret, secrets()) : resourcesOf(kind);
     const secretsChanged = dirty.has('Secret');
     dirty.clear();
-    resources = next as unknown as ResourceSet;
+    const remains = [...faulty.values()].flatMap((object) => object.remains ?? []);
+    resources = withRemains(next as unknown as ResourceSet, remains);
     if (secretsChanged) foreign.follow(resources.SignatureKey.values(), stored.Secret);
   }
 

@@ -9,6 +9,7 @@ import { checkObject } from '../../api/schema.js';
 import { API_GROUP, API_VERSION, KEY_SECRET_TYPE, type Kind, KINDS, type ObjectMeta } from '../../api/types.js';
 import { stableStringify } from '../../lib/stable-hash.js';
 import { isRecord, parseCoreResource, SecretResource } from '../../resources/core-resources.js';
+import { type Remains, remainsOf } from '../../resources/remains.js';
 import type { AnyKind, AnyResource } from '../../resources/resource-set.js';
 import type { RawObject } from './kube-api.js';
 
@@ -28,6 +29,8 @@ export interface StoredObject {
   readonly live: LiveObject;
   /** Absent when a problem refuses the object. */
   readonly resource: AnyResource | undefined;
+  /** Of a refused object. */
+  readonly remains?: Remains | undefined;
   readonly problems: readonly Problem[];
 }
 
@@ -53,6 +56,7 @@ export function readStored(kind: AnyKind, raw: RawObject, previous?: StoredObjec
     reference,
     live,
     resource: keepIdentity(resource, previous?.resource),
+    remains: resource || !isOurs(kind) ? undefined : sameRemains(remainsOf({ ...raw, kind }), previous?.remains),
     problems: previous && JSON.stringify(problems) === JSON.stringify(previous.problems) ? previous.problems : problems,
   };
 }
@@ -160,6 +164,9 @@ function readMetadata(metadata: Readonly<Record<string, unknown>>): Record<strin
   const { name, namespace, labels, uid, generation, resourceVersion, creationTimestamp } = metadata;
   return { name, namespace, labels, uid, generation, resourceVersion, creationTimestamp };
 }
+
+const sameRemains = (next: Remains | undefined, previous: Remains | undefined): Remains | undefined =>
+  next && previous && stableStringify(next) === stableStringify(previous) ? previous : next;
 
 function keepIdentity(next: AnyResource | undefined, previous: AnyResource | undefined): AnyResource | undefined {
   if (!next || !previous || next.kind !== previous.kind) return next;

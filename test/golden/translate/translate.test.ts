@@ -3,7 +3,7 @@ import type { Api, Environment, Group, Model, Route } from '../../../src/model/m
 import { parseManifest } from '../../../src/provider/file/manifest.js';
 import { readObjects } from '../../../src/provider/file/manifest-objects.js';
 import { isRecord } from '../../../src/resources/core-resources.js';
-import { createResourceSet } from '../../../src/resources/resource-set.js';
+import { createResourceSet, withRemains } from '../../../src/resources/resource-set.js';
 import { translate } from '../../../src/translate/translate.js';
 import type { Endpoint, ObjectStatus, TranslateContext } from '../../../src/translate/translation.js';
 import { goldenTests, toGoldenYaml } from '../../support/golden.js';
@@ -25,9 +25,12 @@ describe('translate', () => {
         .map(({ reference: { kind, namespace, name } }) => `${kind}/${namespace}/${name}`),
     );
     const context = readContext(contextObject);
-    const translation = translate(createResourceSet(resources, refused), context);
+    const remains = manifests.flatMap((object) => object.remains ?? []);
+    const setOf = (inOrder: typeof resources, left: typeof remains) =>
+      withRemains(createResourceSet(inOrder, refused), left);
+    const translation = translate(setOf(resources, remains), context);
     // No case may depend on the order of files or of `kubectl apply`.
-    expect(toGoldenYaml(translate(createResourceSet(resources.toReversed(), refused), context))).toBe(toGoldenYaml(translation));
+    expect(toGoldenYaml(translate(setOf(resources.toReversed(), remains.toReversed()), context))).toBe(toGoldenYaml(translation));
     const { model, statuses, problems, nextChangeMs } = translation;
     const told = [...manifests.flatMap((object) => object.problems), ...problems];
     return {

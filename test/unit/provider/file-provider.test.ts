@@ -123,6 +123,29 @@ describe('a watched folder', () => {
     ]);
   });
 
+  test('keeps what can be read of a refused plan or group only while it has no predecessor', async () => {
+    const plan = (requests: string) => `apiVersion: countersign.dev/v1alpha1
+kind: UsagePlan
+metadata: {name: gold, namespace: shop}
+spec:
+  rateLimits: [{name: rate, requests: ${requests}, interval: 1s, scope: Key}]
+  keys: {refs: [{name: a}]}
+  targets: [{apiGroup: orders, environment: release, apis: ['*']}]
+`;
+    await writeFile(join(folder, 'a.yaml'), plan('many'));
+    await start();
+    expect(last().resources.remains).toMatchObject([{ kind: 'UsagePlan', namespace: 'shop', name: 'gold' }]);
+    await writeFile(join(folder, 'a.yaml'), plan('5'));
+    await eventually(() => expect([...last().resources.UsagePlan.keys()]).toEqual(['shop/gold']));
+    expect(last().resources.remains).toBeUndefined();
+    await writeFile(join(folder, 'a.yaml'), plan('few'));
+    await eventually(() => expect(last().problems).toHaveLength(1));
+    expect([...last().resources.UsagePlan.keys()]).toEqual(['shop/gold']);
+    expect(last().resources.remains).toBeUndefined();
+    await unlink(join(folder, 'a.yaml'));
+    await eventually(() => expect([...last().resources.UsagePlan.keys()]).toEqual([]));
+    expect(last().resources.remains).toBeUndefined();
+  });
   test('names an object that is refused and has no predecessor, so that others can tell it from none', async () => {
     await writeFile(join(folder, 'a.yaml'), key('a', 'usage: Backnd, type: HMAC'));
     await start();
