@@ -8,9 +8,9 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ObjectReference, Problem } from '../../api/problem.js';
 import { checkTransition } from '../../api/schema.js';
+import { isStandIn } from '../../api/stand-in.js';
 import { errorMessage } from '../../lib/errors.js';
-import type { Remains } from '../../resources/remains.js';
-import { type AnyResource, createResourceSet, EMPTY_RESOURCES, withRemains } from '../../resources/resource-set.js';
+import { type AnyResource, createResourceSet, EMPTY_RESOURCES } from '../../resources/resource-set.js';
 import type { InputProblem, Place, Publication } from '../provider.js';
 import {
   locateInDocument,
@@ -106,7 +106,6 @@ export class Folder {
     const placed = new Map<string, PlacedObject>();
     const resources = new Map<string, AnyResource>();
     const refused = new Set(problems.map(({ object }) => textOf(object)));
-    const remains: Remains[] = [];
     const kept = new Set<string>();
     for (const [file, state] of files) {
       if (state.fault) refused.add(textOf(fileReference(file)));
@@ -131,23 +130,21 @@ export class Folder {
           continue;
         }
         placed.set(key, here);
-        const predecessor = this.#resources.get(key);
+        const last = this.#resources.get(key);
+        const predecessor = last && isStandIn(last) ? undefined : last;
         const faults = [...object.problems, ...transitionProblems(object.resource, predecessor)];
         const admitted = object.resource && !faults.some(({ severity }) => severity === 'error');
         const resource = admitted ? object.resource : predecessor;
         report(admitted || !resource ? faults : faults.map(withKept));
-        if (resource) resources.set(key, resource);
+        const served = resource ?? object.standIn;
+        if (served) resources.set(key, served);
         // What has no name may be anything.
-        else refused.add(object.reference.name === '' ? textOf(fileReference(file)) : key);
-        if (!resource && object.remains) remains.push(object.remains);
+        if (!resource) refused.add(object.reference.name === '' ? textOf(fileReference(file)) : key);
         if (resource && (!admitted || state.fault)) kept.add(key);
       }
     }
-    const before = this.#publication.resources;
     const changed =
-      !sameEntries(resources, this.#resources) ||
-      !sameMembers(refused, before.refused) ||
-      !sameMembers(new Set(remains), new Set(before.remains));
+      !sameEntries(resources, this.#resources) || !sameMembers(refused, this.#publication.resources.refused);
     const digest = createHash('sha256');
     for (const problem of problems) {
       digest.update(JSON.stringify(problem));
@@ -162,7 +159,7 @@ export class Folder {
     this.#fingerprint = fingerprint;
     if (different)
       this.#publication = {
-        resources: changed ? withRemains(createResourceSet(resources.values(), refused), remains) : before,
+        resources: changed ? createResourceSet(resources.values(), refused) : this.#publication.resources,
         problems,
         kept,
       };
@@ -227,7 +224,7 @@ function fileProblem(file: string, { line, column, message }: ManifestFault): In
 const sameEntries = (a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean =>
   a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
 
-const sameMembers = (a: ReadonlySet<unknown>, b: ReadonlySet<unknown> = new Set()): boolean =>
+const sameMembers = (a: ReadonlySet<string>, b: ReadonlySet<string> = new Set()): boolean =>
   a.size === b.size && [...a].every((member) => b.has(member));
 
 /** @returns `undefined` when the file is gone. */
