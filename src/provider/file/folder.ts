@@ -10,7 +10,8 @@ import type { ObjectReference, Problem } from '../../api/problem.js';
 import { checkTransition } from '../../api/schema.js';
 import { isStandIn } from '../../api/stand-in.js';
 import { errorMessage } from '../../lib/errors.js';
-import { type AnyResource, createResourceSet, EMPTY_RESOURCES } from '../../resources/resource-set.js';
+import type { Remains } from '../../resources/remains.js';
+import { type AnyResource, createResourceSet, EMPTY_RESOURCES, withRemains } from '../../resources/resource-set.js';
 import type { InputProblem, Place, Publication } from '../provider.js';
 import {
   locateInDocument,
@@ -106,6 +107,7 @@ export class Folder {
     const placed = new Map<string, PlacedObject>();
     const resources = new Map<string, AnyResource>();
     const refused = new Set(problems.map(({ object }) => textOf(object)));
+    const remains: Remains[] = [];
     const kept = new Set<string>();
     for (const [file, state] of files) {
       if (state.fault) refused.add(textOf(fileReference(file)));
@@ -140,11 +142,15 @@ export class Folder {
         if (served) resources.set(key, served);
         // What has no name may be anything.
         if (!resource) refused.add(object.reference.name === '' ? textOf(fileReference(file)) : key);
+        if (!served && object.remains) remains.push(object.remains);
         if (resource && (!admitted || state.fault)) kept.add(key);
       }
     }
+    const before = this.#publication.resources;
     const changed =
-      !sameEntries(resources, this.#resources) || !sameMembers(refused, this.#publication.resources.refused);
+      !sameEntries(resources, this.#resources) ||
+      !sameMembers(refused, before.refused) ||
+      !sameMembers(new Set(remains), new Set(before.remains));
     const digest = createHash('sha256');
     for (const problem of problems) {
       digest.update(JSON.stringify(problem));
@@ -159,7 +165,7 @@ export class Folder {
     this.#fingerprint = fingerprint;
     if (different)
       this.#publication = {
-        resources: changed ? createResourceSet(resources.values(), refused) : this.#publication.resources,
+        resources: changed ? withRemains(createResourceSet(resources.values(), refused), remains) : before,
         problems,
         kept,
       };
@@ -224,7 +230,7 @@ function fileProblem(file: string, { line, column, message }: ManifestFault): In
 const sameEntries = (a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean =>
   a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
 
-const sameMembers = (a: ReadonlySet<string>, b: ReadonlySet<string> = new Set()): boolean =>
+const sameMembers = (a: ReadonlySet<unknown>, b: ReadonlySet<unknown> = new Set()): boolean =>
   a.size === b.size && [...a].every((member) => b.has(member));
 
 /** @returns `undefined` when the file is gone. */

@@ -5,6 +5,7 @@ import { checkObject } from '../../api/schema.js';
 import { planStandIn } from '../../api/stand-in.js';
 import { API_GROUP, API_VERSION, KINDS, type Kind } from '../../api/types.js';
 import { CORE_KINDS, type CoreKind, isRecord, parseCoreResource } from '../../resources/core-resources.js';
+import { type Remains, remainsOf } from '../../resources/remains.js';
 import type { AnyResource } from '../../resources/resource-set.js';
 import type { ManifestDocument } from './manifest.js';
 
@@ -19,9 +20,11 @@ export interface ManifestObject {
   readonly resource: AnyResource | undefined;
   /** What refuses in its place where nothing else is in service. */
   readonly standIn?: AnyResource | undefined;
+  /** Of a refused object, for where there is no stand-in either. */
+  readonly remains?: Remains | undefined;
 }
 
-type CheckedValue = Pick<ManifestObject, 'reference' | 'problems' | 'resource' | 'standIn'>;
+type CheckedValue = Omit<ManifestObject, 'document' | 'root'>;
 
 // A document whose text did not change keeps its value by identity (parseManifest), and thereby its resources.
 const checked = new WeakMap<object, CheckedValue>();
@@ -79,7 +82,7 @@ function checkRecord(value: Readonly<Record<string, unknown>>): CheckedValue {
     return refuse('apiVersion', `only ${API_VERSION} and v1 are read here`);
   const { object, problems } = checkObject(value);
   if (object) return { reference: referenceTo(object), problems, resource: object };
-  return { reference, problems, resource: undefined, standIn: planStandIn(value) };
+  return { reference, problems, resource: undefined, standIn: planStandIn(value), remains: remainsOf(value) };
 }
 
 function checkCore(kind: CoreKind, value: Readonly<Record<string, unknown>>, reference: ObjectReference): CheckedValue {

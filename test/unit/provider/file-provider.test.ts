@@ -124,22 +124,22 @@ describe('a watched folder', () => {
   });
 
   test('keeps what can be read of a refused plan or group only while it has no predecessor', async () => {
-    const plan = (requests: string) => `apiVersion: countersign.dev/v1alpha1
+    const plan = (requests: string, keys = 'refs') => `apiVersion: countersign.dev/v1alpha1
 kind: UsagePlan
 metadata: {name: gold, namespace: shop}
 spec:
   rateLimits: [{name: rate, requests: ${requests}, interval: 1s, scope: Key}]
-  keys: {refs: [{name: a}]}
+  keys: {${keys}: [{name: a}]}
   targets: [{apiGroup: orders, environment: release, apis: ['*']}]
 `;
-    await writeFile(join(folder, 'a.yaml'), plan('many'));
+    await writeFile(join(folder, 'a.yaml'), plan('5', 'ref'));
     await start();
     expect(last().resources.remains).toMatchObject([{ kind: 'UsagePlan', namespace: 'shop', name: 'gold' }]);
     await writeFile(join(folder, 'a.yaml'), plan('5'));
     await eventually(() => expect([...last().resources.UsagePlan.keys()]).toEqual(['shop/gold']));
     expect(last().resources.remains).toBeUndefined();
-    await writeFile(join(folder, 'a.yaml'), plan('few'));
-    await eventually(() => expect(last().problems).toHaveLength(1));
+    await writeFile(join(folder, 'a.yaml'), plan('few', 'ref'));
+    await eventually(() => expect(last().problems.length).toBeGreaterThan(0));
     expect([...last().resources.UsagePlan.keys()]).toEqual(['shop/gold']);
     expect(last().resources.remains).toBeUndefined();
     await unlink(join(folder, 'a.yaml'));
