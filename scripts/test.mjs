@@ -53,7 +53,12 @@ const suites = [
     all: true,
     needs: python,
   },
-  { name: 'kubernetes', about: 'the CRDs and the parts of the operator on a real kube-apiserver', all: true, needs: kubernetes },
+  {
+    name: 'kubernetes',
+    about: 'the CRDs and the parts of the operator on a real kube-apiserver',
+    all: true,
+    needs: kubernetes,
+  },
 ].filter((s) => existsSync(join('test', s.name)));
 
 const chosen = [];
