@@ -92,7 +92,8 @@ export async function startGateway(types = ENVOY_RESOURCE_TYPES): Promise<Gatewa
   const options: RenderOptions = {
     http: { address: '127.0.0.1', port },
     https: undefined,
-    authz: { timeoutMs: 500 },
+    // A busy machine must not look like an authorizer that is away: 16 MiB take their time.
+    authz: { timeoutMs: 10_000 },
     trustedHops: 0,
     caBundlePath: '/etc/ssl/certs/ca-certificates.crt',
   };
