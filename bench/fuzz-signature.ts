@@ -141,6 +141,8 @@ function changedText(text: string, tokens: readonly string[]): string {
 }
 
 function changedHeaders(headers: WireRequest['headers'], other: Base): WireRequest['headers'] {
+  // Several changes may have taken every header away.
+  if (headers.length === 0) return [[oneOf(HEADER_NAMES), oneOf(VALUE_TOKENS)]];
   const at = below(headers.length);
   const [name, value] = headers[at]!;
   const put = (...added: (readonly [string, string])[]) => [
