@@ -118,7 +118,9 @@ describe('a request', () => {
   });
 
   test('leaves no text of a user in Redis', async () => {
-    const keys = (await redis.command('KEYS', '*')) as string[];
+    const all = (await redis.command('KEYS', '*')) as string[];
+    // The probe of a connection is there for a second.
+    const keys = all.filter((key) => !key.includes('0000000000000000'));
     expect(keys.length).toBeGreaterThan(6);
     for (const key of keys)
       expect(key).toMatch(

@@ -33,6 +33,8 @@ export interface RedisServerOptions {
   readonly settings?: readonly string[];
   /** Which server; default: whatever `findRedisServer` finds. */
   readonly executable?: string | undefined;
+  /** Where its data folder is made; default: the system's folder for temporary files. */
+  readonly parentFolder?: string | undefined;
 }
 
 const search = { log: () => undefined };
@@ -53,9 +55,10 @@ export async function redis70(): Promise<string | undefined> {
 }
 
 /** Starts a server; it is ready when this resolves. */
-export async function startRedis({ settings = [], executable }: RedisServerOptions = {}): Promise<RedisServer> {
+export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
+  const { settings = [], executable, parentFolder = tmpdir() } = options;
   const path = executable ?? (await findRedisServer(search));
-  const folder = await mkdtemp(join(tmpdir(), 'countersign-redis-'));
+  const folder = await mkdtemp(join(parentFolder, 'countersign-redis-'));
   let port = await freePort();
   let child: ChildProcess;
   let output = '';

@@ -47,6 +47,17 @@ console.log('ready');
 
 const now = (): number => performance.timeOrigin + performance.now();
 
+/** At once, so that what was told was told when the process dies; waits while the pipe is full. */
+function tell(): void {
+  for (;;)
+    try {
+      writeSync(1, 'a\n');
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+    }
+}
+
 async function run(job: LimiterJob): Promise<LimiterResult> {
   const { limits, inFlight, requests = Infinity, durationMs = Infinity, preDeny, nonces, acknowledge } = job;
   const target = preDeny ? cached : store;
@@ -66,7 +77,7 @@ async function run(job: LimiterJob): Promise<LimiterResult> {
           const { outcome } = await target.admit({ ...limits, token, ...replay });
           if (outcome === 'admitted') result.admitted += 1;
           else result.refused += 1;
-          if (acknowledge && outcome === 'admitted') writeSync(1, 'a\n');
+          if (acknowledge && outcome === 'admitted') tell();
         } catch {
           result.failed += 1;
           await delay(1);
