@@ -8,7 +8,7 @@ import { createRedisStore, type RedisStoreOptions } from '../../src/ratelimit/re
 import type { CounterStore } from '../../src/ratelimit/store.js';
 import { eventually } from '../support/eventually.js';
 import { type OracleRate, randomCase, rateOracle, seededRandom } from '../support/rate-oracle.js';
-import { type RedisServer, startRedis } from '../support/redis.js';
+import { memoryFolder, type RedisServer, startRedis } from '../support/redis.js';
 import { admission, quota, rate, unique } from './store-suite.js';
 
 let redis: RedisServer;
@@ -247,7 +247,8 @@ describe('while Redis is away', () => {
   });
 
   test('killed: refused at once, and counted on where it was after a restart', async () => {
-    const durable = await startRedis({ settings: ['--appendonly', 'yes', '--appendfsync', 'everysec'] });
+    const settings = ['--appendonly', 'yes', '--appendfsync', 'everysec'];
+    const durable = await startRedis({ settings, parentFolder: memoryFolder() });
     try {
       const store = createRedisStore({ url: durable.url, ...quick });
       stores.push(store);

@@ -1,25 +1,18 @@
 /** What was acknowledged is there afterwards, whoever is killed. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { existsSync } from 'node:fs';
 import { quota, unique } from '../contract/store-suite.js';
 import { startProcess } from '../support/processes/spawn.js';
-import { type RedisServer, startRedis } from '../support/redis.js';
+import { memoryFolder, type RedisServer, startRedis } from '../support/redis.js';
 
 const KILLS_OF_REDIS = 20;
 const KILLS_OF_AUTHORIZERS = 50;
 const IN_FLIGHT = 16;
 
-/**
- * Memory that a killed process leaves behind, as it does what it wrote to a disk. While an fsync of a busy disk is
- * under way Redis holds back what it acknowledges, and loses that when it is killed: a fact about the disk.
- */
-const MEMORY = '/dev/shm';
-
 let redis: RedisServer;
 beforeAll(async () => {
   redis = await startRedis({
     settings: ['--appendonly', 'yes', '--appendfsync', 'everysec'],
-    parentFolder: existsSync(MEMORY) ? MEMORY : undefined,
+    parentFolder: memoryFolder(),
   });
 });
 afterAll(() => redis?.stop());

@@ -2,6 +2,7 @@
 import { createClient } from '@redis/client';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,6 +37,13 @@ export interface RedisServerOptions {
   /** Where its data folder is made; default: the system's folder for temporary files. */
   readonly parentFolder?: string | undefined;
 }
+
+/**
+ * For tests that kill a server with an append-only file: memory that a dead process leaves behind, as it does what it
+ * wrote to a disk. While an fsync of a busy disk is under way Redis holds back what it has acknowledged, and loses
+ * that when it is killed: a fact about the disk.
+ */
+export const memoryFolder = (): string | undefined => (existsSync('/dev/shm') ? '/dev/shm' : undefined);
 
 const search = { log: () => undefined };
 
