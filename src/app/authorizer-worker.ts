@@ -16,11 +16,11 @@ import type { Epoch } from '../policy/decode.js';
 import { PolicyStaging } from '../policy/staging.js';
 import type { Logger } from '../telemetry/logger.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
-import { openTlsFiles } from '../xds/server/tls-files.js';
 import { createPolicyClient } from './authorizer-policy.js';
 import { createCounterStore } from './counter-store.js';
 import { observeChecks } from './observe-checks.js';
 import { readVersions } from './versions.js';
+import { openXdsTlsFiles } from './xds-tls-files.js';
 
 export interface AuthorizerWorkerOptions {
   readonly config: Config;
@@ -141,13 +141,7 @@ export function createAuthorizerWorker(options: AuthorizerWorkerOptions): Author
     },
     async start() {
       closers.push(() => store.close());
-      const files = await openTlsFiles({
-        certificatePath: config.xdsCert,
-        privateKeyPath: config.xdsKey,
-        caPath: config.xdsCa,
-        onReload: (error) =>
-          error === undefined ? log.info('certificates renewed') : log.error(`certificates not renewed: ${error}`),
-      });
+      const files = await openXdsTlsFiles(config, log);
       closers.push(() => files.close());
       const client = createPolicyClient({
         controller: config.controllerAddress,

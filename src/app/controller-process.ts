@@ -13,7 +13,6 @@ import { createMetrics } from '../telemetry/metrics.js';
 import { ENVOY_RESOURCE_TYPES } from '../xds/resource-types.js';
 import { createAdsListener } from '../xds/server/ads-server.js';
 import { createPlane, type NodeEvent, type Peer } from '../xds/server/plane.js';
-import { openTlsFiles } from '../xds/server/tls-files.js';
 import { createChangeReporter, type ChangeReporter } from './change-reporter.js';
 import { renderOptions, translateContext } from './context.js';
 import { createController, type Controller, type ControllerChange } from './controller.js';
@@ -22,6 +21,7 @@ import { createCounterStore } from './counter-store.js';
 import type { NodeKind } from './node-tracker.js';
 import { createPolicyPublisher } from './policy-publisher.js';
 import { readVersions } from './versions.js';
+import { openXdsTlsFiles } from './xds-tls-files.js';
 
 export interface ControllerProcessOptions {
   readonly config: Config;
@@ -121,13 +121,7 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
     const adminUrl = await admin.start();
     closers.push(() => admin.close());
     closers.push(() => store.close());
-    const files = await openTlsFiles({
-      certificatePath: config.xdsCert,
-      privateKeyPath: config.xdsKey,
-      caPath: config.xdsCa,
-      onReload: (error) =>
-        error === undefined ? log.info('certificates renewed') : log.error(`certificates not renewed: ${error}`),
-    });
+    const files = await openXdsTlsFiles(config, log);
     closers.push(() => files.close());
 
     const opened = await openSource();

@@ -1,5 +1,4 @@
 /** The credential of a request against the keys of a backend, per type of key. */
-import { createHmac } from 'node:crypto';
 import type { DenyReason } from '../lib/reason.js';
 import { Redacted } from '../lib/redacted.js';
 import { aes, type AesKey } from '../signature/aes/scheme.js';
@@ -8,7 +7,8 @@ import type { Candidate, DialectName, SigningKey, VerificationOptions, WireReque
 import { dialectByName } from '../signature/dialects.js';
 import { DATE_HEADER, parseFields, parseSignedHeaders } from '../signature/huawei/credential.js';
 import { DEFAULT_VERIFICATION } from '../signature/options.js';
-import { macEquals, readCredential } from '../signature/verify.js';
+import { isHmac } from '../signature/hmac.js';
+import { readCredential } from '../signature/verify.js';
 import { headerValue, headerValues, parseCompactDate, trimBlanks } from '../signature/wire.js';
 import { GATEWAY_FORMS } from './gateway-form.js';
 import type { AesBackendKey, BackendKey, BasicBackendKey, HmacBackendKey } from './keys.js';
@@ -134,10 +134,9 @@ function verifyHmac(
   let match: Candidate | undefined;
   for (const candidate of dialect.candidates(credential, wire, options, {})) {
     if (match || !profiles.includes(candidate.profile)) continue;
-    const secret = secrets.find((each) => {
-      const mac = createHmac(credential.hash, dialect.macKey(credential, each));
-      return macEquals(mac.update(candidate.stringToSign, 'latin1').digest(), credential.mac);
-    });
+    const secret = secrets.find((each) =>
+      isHmac(credential.hash, dialect.macKey(credential, each), candidate.stringToSign, credential.mac),
+    );
     if (secret === undefined) continue;
     match = candidate;
     if (named.length > 0) dialect.accepted?.(credential, secret);

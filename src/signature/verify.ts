@@ -2,7 +2,6 @@
  * Verification common to all dialects. Total: whatever a caller sends ends in a verdict, and what a refusal
  * costs depends on the request alone, never on whether the key exists.
  */
-import { timingSafeEqual } from 'node:crypto';
 import type {
   Candidate,
   Credential,
@@ -223,10 +222,6 @@ function matchingCandidate(
   }
   return { candidate: undefined, secret: undefined, needsBody };
 }
-
-/** Equality of decoded MACs in constant time. */
-export const macEquals = (computed: Uint8Array, received: Uint8Array): boolean =>
-  computed.length === received.length && timingSafeEqual(computed, received);
 
 /** `body` of the options, judged for the profile that matched; what the scheme covers has been compared already. */
 function judgeBody(candidate: Candidate, request: WireRequest, options: VerificationOptions): Fault | undefined {
