@@ -62,12 +62,17 @@ export interface DataPlane {
   readonly tls: { readonly controller: TlsFolder; readonly authorizer: TlsFolder; readonly envoy: TlsFolder };
   readonly tlsFolderOf: (name: 'controller' | 'authorizer' | 'envoy') => string;
   readonly xdsAddress: string;
+  /** Of the controller: /livez, /readyz, /metrics, /status. */
+  readonly adminUrl: string;
+  /** Arguments of `countersign controller`, for a further replica: later flags win over earlier ones. */
+  readonly controllerArguments: readonly string[];
   controller: Program | undefined;
   readonly authorizer: Program;
   readonly envoy: EnvoyProcess;
   startController(): Promise<void>;
   /** Default SIGTERM. */
   stopController(signal?: NodeJS.Signals): Promise<void>;
+  /** Of the folder. */
   edit(files: Readonly<Record<string, string | null>>): Promise<void>;
   status(): Promise<ControllerStatus>;
   workers(): Promise<readonly (WorkerStatus | null)[]>;
@@ -76,17 +81,40 @@ export interface DataPlane {
   close(): Promise<void>;
 }
 
+/** Whom the controller is to the API server, and what it watches. */
+export interface KubernetesSource {
+  readonly kubeconfig: string;
+  /** Default: the current one of the kubeconfig. */
+  readonly context?: string;
+  /** Of the controller itself. Default: that of the context. */
+  readonly namespace?: string;
+  /** Default: all. */
+  readonly watchNamespaces?: readonly string[];
+}
+
 export interface DataPlaneOptions {
-  readonly files: Readonly<Record<string, string>>;
+  /** Of the folder that the controller serves; left out with `kubernetes`. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** The controller watches an API server instead of a folder. */
+  readonly kubernetes?: KubernetesSource;
   readonly workers?: number;
+  /** host:port at which Envoy and authorizers ask for the controller, such as a proxy's. Default: the controller itself. */
+  readonly controllerAddress?: string;
   readonly controllerFlags?: readonly string[];
   /** Default true. */
   readonly withController?: boolean;
 }
 
+const kubernetesFlags = ({ kubeconfig, context, namespace, watchNamespaces = [] }: KubernetesSource): string[] => [
+  ...['--kubeconfig', kubeconfig],
+  ...(context === undefined ? [] : ['--context', context]),
+  ...(namespace === undefined ? [] : ['--namespace', namespace]),
+  ...watchNamespaces.flatMap((each) => ['--watch-namespace', each]),
+];
+
 /** Resolves when everything that was started answers; with a controller, when Envoy and all workers serve. */
 export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
-  const { files, workers = 2, controllerFlags = [], withController = true } = options;
+  const { files = {}, kubernetes, workers = 2, controllerFlags = [], withController = true } = options;
   const folder = await mkdtemp(join(tmpdir(), 'cs-'));
   const [manifests, sockets, envoyFolder] = ['manifests', 's', 'envoy'].map((name) => join(folder, name)) as [
     string,
@@ -111,7 +139,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     await freePort(),
   ];
   const dataPlaneFlags = [
-    ...['--controller-address', `127.0.0.1:${xdsPort}`, '--socket-dir', sockets],
+    ...['--controller-address', options.controllerAddress ?? `127.0.0.1:${xdsPort}`, '--socket-dir', sockets],
     ...['--workers', String(workers), '--node-id', 'node'],
   ];
   const adminUrl = (port: number): string => `http://127.0.0.1:${port}`;
@@ -124,6 +152,14 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       await (text === null ? rm(join(manifests, name), { force: true }) : writeFile(join(manifests, name), text));
   };
   await edit(files);
+  const controllerArguments = [
+    'controller',
+    ...(kubernetes ? kubernetesFlags(kubernetes) : ['--folder', manifests]),
+    ...['--http-port', String(httpPort), '--xds-address', '127.0.0.1', '--xds-port', String(xdsPort)],
+    ...['--admin-port', String(controllerAdminPort), '--log-level', 'debug'],
+    ...tlsFlags(tls.controller),
+    ...controllerFlags,
+  ];
 
   const authorizer = startProgram(
     'authorizer',
@@ -140,6 +176,8 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     tls,
     tlsFolderOf,
     xdsAddress: `127.0.0.1:${xdsPort}`,
+    adminUrl: adminUrl(controllerAdminPort),
+    controllerArguments,
     controller: undefined,
     authorizer,
     envoy: await launchEnvoy(join(envoyFolder, 'envoy.yaml'), join(sockets, 'envoy.sock')).catch((error: unknown) => {
@@ -147,13 +185,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       throw error;
     }),
     async startController() {
-      const started = startProgram(
-        'controller',
-        ...['--folder', manifests, '--http-port', String(httpPort), '--xds-address', '127.0.0.1'],
-        ...['--xds-port', String(xdsPort), '--admin-port', String(controllerAdminPort), '--log-level', 'debug'],
-        ...tlsFlags(tls.controller),
-        ...controllerFlags,
-      );
+      const started = startProgram(...controllerArguments);
       plane.controller = started;
       await eventually(
         async () => {
