@@ -13,7 +13,8 @@ export function translateContext(config: Config): Omit<TranslateContext, 'nowMs'
   }
   return {
     services,
-    allowedBackendHosts: config.backendHosts.includes('*') ? 'Any' : config.backendHosts,
+    allowedBackendHosts:
+      config.backendHosts.length === 0 || config.backendHosts.includes('*') ? 'Any' : config.backendHosts,
     hostnameClaims: config.hostnames,
     counterStore: storeModeOf(config),
     advertised:
@@ -22,6 +23,16 @@ export function translateContext(config: Config): Omit<TranslateContext, 'nowMs'
         : { scheme: 'https', port: config.httpsPort },
   };
 }
+
+/**
+ * In a cluster: Services are reached by their DNS names. Other hosts must be named by a setting, since a URL could
+ * lead into other namespaces; `*` still refuses the node's own addresses.
+ */
+export const clusterTranslateContext = (config: Config): Omit<TranslateContext, 'nowMs'> => ({
+  ...translateContext(config),
+  allowedBackendHosts: config.backendHosts,
+  clusterDomain: config.clusterDomain,
+});
 
 /** Where systems keep the certificate authorities they trust; the first that exists. */
 const CA_BUNDLES = [

@@ -9,12 +9,12 @@ import { POLICY_RESOURCE_TYPES } from '../policy/resource-types.js';
 import { createAdminServer } from '../telemetry/admin-server.js';
 import { createHealth } from '../telemetry/health.js';
 import type { Logger } from '../telemetry/logger.js';
-import { createMetrics } from '../telemetry/metrics.js';
+import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { ENVOY_RESOURCE_TYPES } from '../xds/resource-types.js';
 import { createAdsListener } from '../xds/server/ads-server.js';
 import { createPlane, type NodeEvent, type Peer } from '../xds/server/plane.js';
 import { createChangeReporter, type ChangeReporter } from './change-reporter.js';
-import { renderOptions, translateContext } from './context.js';
+import { renderOptions } from './context.js';
 import { createController, type Controller, type ControllerChange } from './controller.js';
 import type { ControllerSource } from './controller-source.js';
 import { createCounterStore } from './counter-store.js';
@@ -25,7 +25,7 @@ import { openXdsTlsFiles } from './xds-tls-files.js';
 
 export interface ControllerProcessOptions {
   readonly config: Config;
-  readonly openSource: () => Promise<ControllerSource>;
+  readonly openSource: (metrics: Metrics) => Promise<ControllerSource>;
   readonly log: Logger;
 }
 
@@ -41,6 +41,9 @@ export interface ControllerProcess {
  * and all of them would be written twice.
  */
 const STATUS_GRACE_MS = 6_000;
+
+/** How often `/readyz` learns what a start waits for. */
+const WAITING_MS = 500;
 
 /** Certificates with one of these names may subscribe; a name with a scheme is a URI. */
 export const admits =
@@ -121,17 +124,18 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
     const adminUrl = await admin.start();
     closers.push(() => admin.close());
     closers.push(() => store.close());
-    const files = await openXdsTlsFiles(config, log);
-    closers.push(() => files.close());
 
-    const opened = await openSource();
+    const opened = await openSource(metrics);
     source = opened;
+    closers.push(() => opened.close?.());
     const { provider, leadership, statusSink } = opened;
+    const certificates = await (opened.openCertificates?.() ?? openXdsTlsFiles(config, log));
+    closers.push(() => certificates.close());
     if (statusSink) closers.push(() => statusSink.close());
     const changes = createChangeReporter(log, (object, path) => provider.locate(object, path), opened.name);
     reporter = changes;
     const created = createController({
-      context: translateContext(config),
+      context: opened.context,
       renderOptions: renderOptions(config),
       keyState: opened.keys,
       authorizers: publisher,
@@ -149,17 +153,24 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
     });
     controller = created;
     closers.push(() => created.close());
+    const waiting = setInterval(() => {
+      const missing = opened.missing?.() ?? [];
+      if (missing.length > 0) health.set('configuration', false, `reading ${missing.join(', ')}`);
+    }, WAITING_MS);
+    closers.push(() => clearInterval(waiting));
+    // Before it is started: a signal during a start that waits for the API ends it.
+    closers.push(() => provider.close());
     await provider.start((publication) => {
       changes.setPublication(publication);
       created.setResources(publication.resources);
     });
-    closers.push(() => provider.close());
     await created.built;
+    clearInterval(waiting);
     health.set('configuration', true);
 
     const listener = createAdsListener({
       planes: [envoys, authorizers],
-      credentials: files.serverCredentials(),
+      credentials: certificates.serverCredentials(),
       serving: false,
     });
     const host = config.xdsAddress.includes(':') ? `[${config.xdsAddress}]` : config.xdsAddress;

@@ -5,7 +5,8 @@ import { errorMessage } from '../lib/errors.js';
 import { createFileProvider } from '../provider/file/file-provider.js';
 import type { Provider } from '../provider/provider.js';
 import type { Logger } from '../telemetry/logger.js';
-import type { ObjectStatus } from '../translate/translation.js';
+import type { ObjectStatus, TranslateContext } from '../translate/translation.js';
+import type { TlsFiles } from '../xds/server/tls-files.js';
 import { openKeyState, type KeyState } from './key-state.js';
 import type { ExpectedNode } from './node-tracker.js';
 
@@ -32,14 +33,21 @@ export interface ControllerSource {
   /** For messages: the folder as the user wrote it, or the cluster. */
   readonly name: string;
   readonly provider: Provider;
+  readonly context: Omit<TranslateContext, 'nowMs'>;
+  /** What has not been read yet, for `/readyz`. */
+  readonly missing?: () => readonly string[];
+  /** Absent: certificates of xDS are files. */
+  readonly openCertificates?: () => Promise<Pick<TlsFiles, 'serverCredentials' | 'close'>>;
   /** Generated keys: the resources with their Secrets. On a replica that does not lead it only reads. */
   readonly keys: Pick<KeyState, 'complete'>;
   readonly leadership: Leadership;
   /** Absent: conditions are in the log and at `/status`. */
   readonly statusSink?: StatusSink;
+  close?(): Promise<void> | void;
 }
 
 export interface FolderSourceOptions {
+  readonly context: Omit<TranslateContext, 'nowMs'>;
   readonly folder: string;
   /** Of generated keys; default `.countersign` in the folder. */
   readonly stateFolder: string | undefined;
@@ -49,6 +57,7 @@ export interface FolderSourceOptions {
 
 /** A folder of YAML, one controller. */
 export async function openFolderSource({
+  context,
   folder,
   stateFolder,
   log,
@@ -70,6 +79,7 @@ export async function openFolderSource({
   );
   return {
     name: folder,
+    context,
     provider: createFileProvider({
       folder,
       onError: (error) => log.error({ error: errorMessage(error) }, 'the folder cannot be read'),

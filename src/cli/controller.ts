@@ -1,7 +1,10 @@
 /** `countersign controller`: serves separate Envoys and authorizers over mTLS until a signal ends it. */
 import type { Command } from 'commander';
 import { statSync } from 'node:fs';
+import type { ControllerSource } from '../app/controller-source.js';
 import type { Config } from '../config/settings.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { Metrics } from '../telemetry/metrics.js';
 import { CommandError, type CommandIo } from './io.js';
 import { serveUntilSignal } from './serve-until-signal.js';
 import { addSettings, readSettings, type SettingFlags } from './settings-options.js';
@@ -15,26 +18,26 @@ export function addControllerCommand(program: Command, io: CommandIo, setExitCod
       'after',
       `
 Examples:
+  countersign controller --namespace countersign-system --xds-certificates generate
   countersign controller --folder config/ --xds-cert tls.crt --xds-key tls.key --xds-ca ca.crt
 
-The name in a client's certificate decides what it gets (--envoy-name, --authorizer-name). Exit codes: 0 ended by a
+Without --folder the objects are those of a Kubernetes API; of several controllers the one that holds the Lease
+serves, the others stand by. The name in a client's certificate decides what it gets (--envoy-name, --authorizer-name). Exit codes: 0 ended by a
 signal, 1 failed, 2 wrong usage.`,
     )
     .action(async (flags: SettingFlags) => {
       const config = readSettings(flags, io);
-      const folder = folderOf(config);
-      const [{ createControllerProcess }, { openFolderSource }, { createLogger }, { systemClock }] = await Promise.all([
+      checkFolder(config);
+      const [{ createControllerProcess }, { createLogger }] = await Promise.all([
         import('../app/controller-process.js'),
-        import('../app/controller-source.js'),
         import('../telemetry/logger.js'),
-        import('../lib/clock.js'),
       ]);
       const format = config.logFormat === 'auto' ? (io.terminal ? 'pretty' : 'json') : config.logFormat;
       const log = createLogger({ level: config.logLevel, format, write: io.stderr });
       const controller = createControllerProcess({
         config,
         log,
-        openSource: () => openFolderSource({ folder, stateFolder: config.stateDir, log, clock: systemClock }),
+        openSource: (metrics) => openSource(config, log, metrics),
       });
       setExitCode(
         await serveUntilSignal({
@@ -49,9 +52,22 @@ signal, 1 failed, 2 wrong usage.`,
     });
 }
 
-/** @throws CommandError when it is not given or is no folder. */
-function folderOf({ folder }: Config): string {
-  if (folder === undefined) throw new CommandError('--folder: is required');
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new CommandError(`${folder} is not a folder`);
-  return folder;
+async function openSource(config: Config, log: Logger, metrics: Metrics): Promise<ControllerSource> {
+  const { systemClock: clock } = await import('../lib/clock.js');
+  if (config.folder === undefined) {
+    const { openKubernetesSource } = await import('../app/kubernetes-source.js');
+    return openKubernetesSource({ config, metrics, log, clock });
+  }
+  const [{ openFolderSource }, { translateContext }] = await Promise.all([
+    import('../app/controller-source.js'),
+    import('../app/context.js'),
+  ]);
+  const { folder, stateDir: stateFolder } = config;
+  return openFolderSource({ context: translateContext(config), folder, stateFolder, log, clock });
+}
+
+/** @throws CommandError when it is no folder. */
+function checkFolder({ folder }: Config): void {
+  if (folder !== undefined && !statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+    throw new CommandError(`${folder} is not a folder`);
 }

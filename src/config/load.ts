@@ -119,6 +119,7 @@ function checkTogether(config: Config, problems: string[]): void {
   if (httpsPort === undefined && (tlsCert !== undefined || tlsKey !== undefined))
     problems.push('--tls-cert, --tls-key: need --https-port');
   checkRedis(config, problems);
+  checkLease(config, problems);
   const ports = [
     ['--http-port', httpPort],
     ['--https-port', httpsPort],
@@ -128,6 +129,17 @@ function checkTogether(config: Config, problems: string[]): void {
     const same = ports.slice(0, i).find(([, other]) => other !== undefined && other === port);
     if (same) problems.push(`${flag}: ${String(port)} is already that of ${same[0]}`);
   }
+}
+
+function checkLease(config: Config, problems: string[]): void {
+  const { leaseDurationMs, leaseRenewDeadlineMs, leaseRetryPeriodMs } = config;
+  // Equal ones would let two lead at once.
+  if (leaseRenewDeadlineMs >= leaseDurationMs)
+    problems.push('--lease-renew-deadline: must be less than --lease-duration');
+  if (leaseRetryPeriodMs >= leaseRenewDeadlineMs)
+    problems.push('--lease-retry-period: must be less than --lease-renew-deadline');
+  if (config.folder !== undefined && config.xdsCertificates === 'generate')
+    problems.push('--xds-certificates generate: needs a Kubernetes API, not --folder');
 }
 
 function checkRedis(config: Config, problems: string[]): void {

@@ -7,7 +7,8 @@ import * as kinds from './kinds.js';
 import type { Kind } from './kinds.js';
 
 /** Commands that take settings; `render` and `lint` need those that change what `run` would do. */
-export type SettingCommand = 'run' | 'lint' | 'render' | 'keys' | 'usage' | 'controller' | 'authorizer' | 'bootstrap';
+export type SettingCommand =
+  'run' | 'lint' | 'render' | 'keys' | 'usage' | 'controller' | 'authorizer' | 'bootstrap' | 'status';
 
 export interface Setting<T = unknown> {
   /** `--http-port`; the environment variable and the file key follow from it. */
@@ -32,6 +33,8 @@ const STORE = ['run', 'usage', 'controller', 'authorizer'] as const;
 /** Ends of the mTLS connections to the controller. */
 const XDS = ['controller', 'authorizer', 'bootstrap'] as const;
 const DATA_PLANE = ['authorizer', 'bootstrap'] as const;
+/** What asks a Kubernetes API. */
+const KUBERNETES = ['controller', 'status'] as const;
 
 export const SETTINGS = {
   httpAddress: {
@@ -239,15 +242,96 @@ export const SETTINGS = {
     flag: '--backend-hosts',
     kind: kinds.hostPattern,
     many: true,
-    default: ['*'],
-    defaultText: 'any',
+    default: [],
+    defaultText: 'any; on Kubernetes none',
     about: 'Hosts that backends of type URL may name: a host, *.suffix or *. Repeatable.',
     commands: RESOURCES,
   },
   folder: {
     flag: '--folder',
     kind: kinds.path,
+    defaultText: 'the objects of a Kubernetes API',
     about: 'Folder of YAML that the controller serves; watched.',
+    commands: ['controller'],
+  },
+  kubeconfig: {
+    flag: '--kubeconfig',
+    kind: kinds.path,
+    defaultText: 'the service account of the pod, else KUBECONFIG, else ~/.kube/config',
+    about: 'How the Kubernetes API is reached.',
+    commands: KUBERNETES,
+  },
+  context: {
+    flag: '--context',
+    kind: kinds.text,
+    defaultText: 'the current one',
+    about: 'Context of the kubeconfig.',
+    commands: KUBERNETES,
+  },
+  namespace: {
+    flag: '--namespace',
+    kind: kinds.text,
+    defaultText: 'that of the service account or of the context',
+    about: 'Namespace of the controller itself: its Lease, its certificates, Events about the installation.',
+    commands: KUBERNETES,
+  },
+  watchNamespaces: {
+    flag: '--watch-namespace',
+    kind: kinds.text,
+    many: true,
+    default: [],
+    defaultText: 'all',
+    about: 'Namespace whose objects are served. Repeatable.',
+    commands: KUBERNETES,
+  },
+  clusterDomain: {
+    flag: '--cluster-domain',
+    kind: kinds.text,
+    default: 'cluster.local',
+    about: 'DNS suffix of Services.',
+    commands: ['controller'],
+  },
+  leaseName: {
+    flag: '--lease-name',
+    kind: kinds.text,
+    default: 'countersign-controller',
+    about: 'Lease by which one of several controllers leads.',
+    commands: KUBERNETES,
+  },
+  leaseDurationMs: {
+    flag: '--lease-duration',
+    kind: kinds.duration,
+    default: '15s',
+    about: 'How long others wait for a leader that is silent before one of them leads.',
+    commands: ['controller'],
+  },
+  leaseRenewDeadlineMs: {
+    flag: '--lease-renew-deadline',
+    kind: kinds.duration,
+    default: '10s',
+    about: 'A leader that could not renew its Lease for this long stops leading; less than --lease-duration.',
+    commands: ['controller'],
+  },
+  leaseRetryPeriodMs: {
+    flag: '--lease-retry-period',
+    kind: kinds.duration,
+    default: '2s',
+    about: 'Time between attempts to take or renew the Lease.',
+    commands: ['controller'],
+  },
+  xdsCertificates: {
+    flag: '--xds-certificates',
+    kind: kinds.oneOf('files', 'generate'),
+    default: 'files',
+    about:
+      'Where certificates of xDS come from: files, or generated and renewed by the controller in Secrets of its namespace (Kubernetes only).',
+    commands: ['controller'],
+  },
+  xdsSecretPrefix: {
+    flag: '--xds-secret-prefix',
+    kind: kinds.text,
+    default: 'countersign',
+    about: 'Generated Secrets are PREFIX-ca, PREFIX-controller-tls, PREFIX-envoy-tls and PREFIX-authorizer-tls.',
     commands: ['controller'],
   },
   xdsAddress: {
@@ -276,7 +360,7 @@ export const SETTINGS = {
     kind: kinds.text,
     default: 'countersign-controller',
     about: 'Name that the certificate of a controller must have.',
-    commands: DATA_PLANE,
+    commands: XDS,
   },
   xdsCert: {
     flag: '--xds-cert',

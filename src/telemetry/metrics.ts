@@ -101,6 +101,18 @@ export const METRICS = {
     labels: ['plan', 'reason'],
     help: 'Admitted requests that a plan in Shadow would have refused; plan is namespace/name.',
   },
+  leader: {
+    name: 'countersign_leader',
+    type: 'gauge',
+    labels: [],
+    help: '1 on the controller that leads: the one that serves xDS and writes status.',
+  },
+  watchRestarts: {
+    name: 'countersign_watch_restarts_total',
+    type: 'counter',
+    labels: ['kind', 'cause'],
+    help: 'Watches of the Kubernetes API that ended before their time; cause is Expired, Malformed, Refused or Broken.',
+  },
   envoyRestarts: {
     name: 'countersign_envoy_restarts_total',
     type: 'counter',

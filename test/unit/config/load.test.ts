@@ -34,7 +34,7 @@ describe('where a setting comes from', () => {
       authorizerTimeoutMs: 500,
       redisCommandTimeoutMs: 50,
       services: [],
-      backendHosts: ['*'],
+      backendHosts: [],
       redisUrl: undefined,
     });
   });
