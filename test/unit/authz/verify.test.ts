@@ -21,6 +21,18 @@ describe('each dialect', () => {
     expect(decision.facts.profile).not.toBe('');
     expect(gate.observations).toMatchObject([{ decision: 'allow', reason: '', dialect, usesSha1: false }]);
   });
+  test.each(['Huawei', 'JDCloud', 'Tencent'] as const)(
+    '%s carries an imported id of 200 characters',
+    async (dialect) => {
+      const keyId = `AK${'0123456789'.repeat(19)}abcdefgh`;
+      expect(keyId).toHaveLength(200);
+      const gate = createGate(fixture({ callerKeys: [{ ...APP, keyId }] }));
+      const allowed = await gate.send({ target: TARGET, sign: { ...signedBy(dialect), keyId } });
+      expect(allowed).toMatchObject({ outcome: 'allow', facts: { keyId } });
+      const cut = await gate.send({ target: TARGET, sign: { ...signedBy(dialect), keyId: keyId.slice(0, -1) } });
+      expect(cut).toMatchObject({ outcome: 'deny', reason: 'unknown_key' });
+    },
+  );
   test('an unlisted one is a foreign scheme', async () => {
     const gate = createGate(fixture({ apis: [{ ...EVERYTHING, verification: { dialects: ['JDCloud'] } }] }));
     expect(await gate.send({ target: TARGET, ...SIGNED })).toMatchObject({
