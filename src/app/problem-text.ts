@@ -41,5 +41,8 @@ export function formatProblem({ file, line, column, severity, reason, object, pa
     object.name === '' || object.kind === 'File'
       ? ''
       : `${object.kind} ${object.namespace === '' ? '' : `${object.namespace}/`}${object.name}: `;
-  return `${place}: ${severity} ${reason}: ${about}${path === '' ? '' : `${path}: `}${message}`;
+  return oneLine(`${place}: ${severity} ${reason}: ${about}${path === '' ? '' : `${path}: `}${message}`);
 }
+
+/** A name with a line break could otherwise begin a line of its own, which a CI system may take for a command. */
+const oneLine = (text: string): string => text.replaceAll('\r', '\\r').replaceAll('\n', '\\n');

@@ -8,7 +8,15 @@ export function addLintCommand(program: Command, io: CommandIo, setExitCode: (co
     .command('lint')
     .description('check a folder of manifests: schema, rules and references between objects')
     .argument('<dir>', 'folder of YAML')
-    .addOption(new Option('--output <format>').choices(['text', 'json']).default('text'));
+    .addOption(
+      new Option('--output <format>', 'github: annotations of a pull request in GitHub Actions')
+        .choices(['text', 'json', 'github'])
+        .default('text'),
+    )
+    .option(
+      '--gitops',
+      'the folder is a Git repository: skip objects of other kinds, take Secrets that are not in it, or are encrypted with SOPS, to exist',
+    );
   addSettings(command, 'lint')
     .addHelpText(
       'after',
@@ -16,33 +24,58 @@ export function addLintCommand(program: Command, io: CommandIo, setExitCode: (co
 Examples:
   countersign lint config/
   countersign lint config/ --service shop/orders:8080=127.0.0.1:9000 --output json
+  countersign lint teams/ --gitops --output github
 
 Prints file:line:column: severity Reason: what. A Service that is neither in the folder nor given by --service is a
 warning here; run needs its address. Exit codes: 0 no errors (warnings are none), 1 errors or no object of ours in
 the folder, 2 wrong usage.`,
     )
-    .action(async (dir: string, flags: SettingFlags & { output: string }) => {
-      const [{ loadFolder }, { formatProblem, placeProblems }, { emptyFolder, groupsWithoutAuthorization }] =
-        await Promise.all([import('./load-folder.js'), import('../app/problem-text.js'), import('./lint-advice.js')]);
-      const loaded = await loadFolder(dir, readSettings(flags, io), io, { servicesElsewhere: true });
-      const { translation, resources, folder } = loaded;
+    .action(async (dir: string, flags: SettingFlags & { output: string; gitops?: true }) => {
+      const [
+        { loadFolder },
+        { formatProblem, placeProblems },
+        { emptyFolder, groupsWithoutAuthorization },
+        { githubAnnotation },
+        { ofOurs },
+      ] = await Promise.all([
+        import('./load-folder.js'),
+        import('../app/problem-text.js'),
+        import('./lint-advice.js'),
+        import('./github-annotation.js'),
+        import('./repository.js'),
+      ]);
+      const { gitops = false } = flags;
+      const loaded = await loadFolder(dir, readSettings(flags, io), io, {
+        servicesElsewhere: true,
+        secretsElsewhere: gitops,
+      });
+      const { translation, resources, folder, secretsElsewhere } = loaded;
+      const inputProblems = gitops ? ofOurs(folder.publication.problems) : folder.publication.problems;
       const advice = [
         ...groupsWithoutAuthorization(resources, translation.model),
-        ...emptyFolder(translation.statuses.size + loaded.problems.length),
+        ...emptyFolder(translation.statuses.size + inputProblems.length + translation.problems.length),
       ];
       const problems = placeProblems(
-        folder.publication.problems,
+        inputProblems,
         [...translation.problems, ...advice],
         (object, field) => folder.locate(object, field),
         dir,
       );
       const errors = problems.filter(({ severity }) => severity === 'error').length;
-      const summary = { objects: translation.statuses.size, errors, warnings: problems.length - errors };
+      const summary = {
+        objects: translation.statuses.size,
+        errors,
+        warnings: problems.length - errors,
+        ...(gitops && { secretsElsewhere }),
+      };
       if (flags.output === 'json') io.stdout(`${JSON.stringify({ summary, problems }, null, 2)}\n`);
       else {
-        for (const problem of problems) io.stdout(`${formatProblem(problem)}\n`);
+        const line = flags.output === 'github' ? githubAnnotation : formatProblem;
+        for (const problem of problems) io.stdout(`${line(problem)}\n`);
+        const unseen =
+          secretsElsewhere > 0 ? `; ${counted(secretsElsewhere, 'Secret')} not in the folder, taken to exist` : '';
         io.stdout(
-          `${counted(summary.objects, 'object')}, ${counted(errors, 'error')}, ${counted(summary.warnings, 'warning')}\n`,
+          `${counted(summary.objects, 'object')}, ${counted(errors, 'error')}, ${counted(summary.warnings, 'warning')}${unseen}\n`,
         );
       }
       setExitCode(errors > 0 ? EXIT.failed : EXIT.ok);

@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { translateContext } from '../app/context.js';
+import { standInSecrets } from './repository.js';
 import { completeInMemory, readKeyState } from '../app/key-state.js';
 import { placeProblems, type PlacedProblem } from '../app/problem-text.js';
 import type { Config } from '../config/settings.js';
@@ -21,6 +22,8 @@ export interface LoadedFolder {
   readonly keyFiles: ReadonlyMap<string, string>;
   /** SignatureKeys whose Secret was only made up here: their ids are nobody's. */
   readonly madeUpKeys: ReadonlySet<string>;
+  /** How many Secrets were taken to exist elsewhere. */
+  readonly secretsElsewhere: number;
 }
 
 /** Absolute. @throws CommandError when there is no such folder. */
@@ -38,18 +41,26 @@ export async function loadFolder(
   folderArgument: string,
   config: Config,
   io: CommandIo,
-  more: Pick<TranslateContext, 'servicesElsewhere'> = {},
+  {
+    secretsElsewhere = false,
+    ...more
+  }: Pick<TranslateContext, 'servicesElsewhere'> & {
+    /** Secrets that keys name and the folder does not have are taken to exist and to fit. */
+    readonly secretsElsewhere?: boolean;
+  } = {},
 ): Promise<LoadedFolder> {
   const path = resolveFolder(folderArgument, io);
   const folder = new Folder(path);
   await folder.scan();
   const generated = await readKeyState(stateFolderOf(config, path));
   const nowMs = Date.now();
-  const resources = completeInMemory(
+  const completed = completeInMemory(
     folder.publication.resources,
     generated.map(({ secret }) => secret),
     () => nowMs,
   );
+  const standIns = secretsElsewhere ? standInSecrets(completed) : [];
+  const resources = withSecrets(completed, standIns);
   const translation = translate(resources, { ...translateContext(config), singleOwner: true, ...more, nowMs });
   const keyFiles = new Map(
     generated.map(({ secret, path: file }) => [`${secret.metadata.namespace}/${secret.metadata.name}`, file]),
@@ -73,6 +84,7 @@ export async function loadFolder(
       folderArgument,
     ),
     keyFiles,
+    secretsElsewhere: standIns.length,
     madeUpKeys: new Set(madeUp.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`)),
   };
 }

@@ -24,6 +24,15 @@ export interface ManifestObject {
   readonly remains?: Remains | undefined;
 }
 
+const READ_HERE = 'are read here';
+
+/** Whether the problem is that an object is somebody else's: neither of our group nor a core kind that is read. */
+export const isForeign = ({ reason, message }: Problem): boolean =>
+  reason === 'UnknownKind' && message.endsWith(READ_HERE);
+
+/** Path of the problem of a Secret whose data are ciphertext. */
+export const SOPS_PATH = 'sops';
+
 type CheckedValue = Omit<ManifestObject, 'document' | 'root'>;
 
 // A document whose text did not change keeps its value by identity (parseManifest), and thereby its resources.
@@ -71,7 +80,7 @@ function checkRecord(value: Readonly<Record<string, unknown>>): CheckedValue {
     const core = CORE_KINDS.find((known) => known === kind);
     return core
       ? checkCore(core, value, reference)
-      : refuse('kind', `of v1 only ${CORE_KINDS.join(', ')} and List are read here`);
+      : refuse('kind', `of v1 only ${CORE_KINDS.join(', ')} and List ${READ_HERE}`);
   }
   const ours = (KINDS as readonly unknown[]).includes(kind);
   if (
@@ -79,7 +88,7 @@ function checkRecord(value: Readonly<Record<string, unknown>>): CheckedValue {
     apiVersion !== API_VERSION &&
     !(typeof apiVersion === 'string' && apiVersion.startsWith(`${API_GROUP}/`))
   )
-    return refuse('apiVersion', `only ${API_VERSION} and v1 are read here`);
+    return refuse('apiVersion', `only ${API_VERSION} and v1 ${READ_HERE}`);
   const { object, problems } = checkObject(value);
   if (object) return { reference: referenceTo(object), problems, resource: object };
   return { reference, problems, resource: undefined, standIn: planStandIn(value), remains: remainsOf(value) };
@@ -90,6 +99,9 @@ function checkCore(kind: CoreKind, value: Readonly<Record<string, unknown>>, ref
   const report = (path: string, reason: Problem['reason'], message: string): void =>
     void problems.push({ severity: 'error', object: reference, path, reason, message });
   const metadata = checkMetadata(value['metadata'], report);
+  // Its stringData would pass for a secret.
+  if (kind === 'Secret' && isRecord(value[SOPS_PATH]))
+    report(SOPS_PATH, 'InvalidSecret', 'is encrypted with SOPS; decrypt it first');
   if (!metadata || problems.length > 0) return { reference, problems, resource: undefined };
   const parsed = parseCoreResource(kind, metadata, value);
   if (parsed.ok) return { reference, problems, resource: parsed.resource };
