@@ -19,7 +19,8 @@ export async function serveUntilSignal({ log, start, close, signals }: ServeOpti
     return close();
   }, signals);
   try {
-    await start();
+    // A start that waits, as for an API server that is away, ends with the signal.
+    await Promise.race([start(), stopped.done]);
   } catch (error) {
     // A signal during the start is no failure.
     if (!stopped.signalled()) {
