@@ -32,6 +32,7 @@ const RESOURCES = ['run', 'render', 'lint', 'keys', 'usage', 'controller'] as co
 const STORE = ['run', 'usage', 'controller', 'authorizer'] as const;
 /** Ends of the mTLS connections to the controller. */
 const XDS = ['controller', 'authorizer', 'bootstrap'] as const;
+const XDS_FILES = [...XDS, 'render'] as const;
 const DATA_PLANE = ['authorizer', 'bootstrap'] as const;
 /** What asks a Kubernetes API. */
 const KUBERNETES = ['controller', 'status'] as const;
@@ -367,29 +368,30 @@ export const SETTINGS = {
     kind: kinds.path,
     default: '/etc/countersign/tls/tls.crt',
     about: 'Own certificate chain for xDS, PEM file. Like the next two: a change is taken up within seconds.',
-    commands: XDS,
+    commands: XDS_FILES,
   },
   xdsKey: {
     flag: '--xds-key',
     kind: kinds.path,
     default: '/etc/countersign/tls/tls.key',
     about: 'Its private key, PEM file.',
-    commands: XDS,
+    commands: XDS_FILES,
   },
   xdsCa: {
     flag: '--xds-ca',
     kind: kinds.path,
     default: '/etc/countersign/tls/ca.crt',
     about: 'Authorities that certificates of the other side must come from, PEM file.',
-    commands: XDS,
+    commands: XDS_FILES,
   },
   envoyNames: {
     flag: '--envoy-name',
     kind: kinds.text,
     many: true,
     default: ['countersign-envoy'],
-    about: 'Subject alternative name (DNS, or a URI) of certificates that get the configuration of Envoy. Repeatable.',
-    commands: ['controller'],
+    about:
+      'Subject alternative name (DNS, or a URI) of certificates that get the configuration of Envoy, and that may ask the authorizer at --authz-port. Repeatable.',
+    commands: ['controller', 'authorizer'],
   },
   authorizerNames: {
     flag: '--authorizer-name',
@@ -397,7 +399,7 @@ export const SETTINGS = {
     many: true,
     default: ['countersign-authorizer'],
     about: 'Subject alternative name of certificates that get policy, which holds all secrets. Repeatable.',
-    commands: ['controller'],
+    commands: ['controller', 'render'],
   },
   nodeLossTimeMs: {
     flag: '--node-loss-time',
@@ -419,6 +421,28 @@ export const SETTINGS = {
     default: '/run/countersign',
     about: 'Folder of the sockets between Envoy and its authorizers, which are authz-0.sock, authz-1.sock and so on.',
     commands: DATA_PLANE,
+  },
+  authzPort: {
+    flag: '--authz-port',
+    kind: kinds.port,
+    defaultText: 'Unix sockets in --socket-dir',
+    about: 'Port on which checks are answered instead of on sockets; with several workers this one and the next.',
+    commands: ['authorizer'],
+  },
+  authzAddress: {
+    flag: '--authz-address',
+    kind: kinds.address,
+    default: '0.0.0.0',
+    about: 'Address of --authz-port.',
+    commands: ['authorizer'],
+  },
+  authzTls: {
+    flag: '--authz-tls',
+    kind: kinds.oneOf('on', 'off'),
+    default: 'on',
+    about:
+      'On: --authz-port wants a client certificate of an authority in --xds-ca, made out to an --envoy-name. Off only where a service mesh or the same machine does as much: whoever asks learns what backends trust.',
+    commands: ['authorizer'],
   },
   workers: {
     flag: '--workers',
