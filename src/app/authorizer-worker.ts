@@ -1,5 +1,5 @@
 /**
- * One authorizer process: policy from the controller, checks on a socket of its own. The socket opens with the first
+ * One authorizer process: policy from the controller, checks on a socket or port of its own. It opens with the first
  * policy, so that Envoy never asks an authorizer that knows nothing, and closes after a wait in which health says so.
  */
 import { randomUUID } from 'node:crypto';
@@ -8,8 +8,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createAuthorizer } from '../authz/authorizer.js';
 import { createGrpcTransport } from '../authz/transport/grpc.js';
+import type { TransportAddress, TransportTls } from '../authz/transport/transport.js';
 import type { Config } from '../config/settings.js';
-import { systemClock } from '../lib/clock.js';
+import { systemClock, type Clock } from '../lib/clock.js';
 import { errorMessage } from '../lib/errors.js';
 import type { Model } from '../model/model.js';
 import type { Epoch } from '../policy/decode.js';
@@ -19,8 +20,10 @@ import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { createPolicyClient } from './authorizer-policy.js';
 import { createCounterStore } from './counter-store.js';
 import { observeChecks } from './observe-checks.js';
+import { admitsText } from './peer-names.js';
 import { readVersions } from './versions.js';
 import { openXdsTlsFiles } from './xds-tls-files.js';
+import type { TlsFiles } from '../xds/server/tls-files.js';
 
 export interface AuthorizerWorkerOptions {
   readonly config: Config;
@@ -58,7 +61,30 @@ const LEAVE_MS = 1_500;
 export const socketPathOf = (config: Pick<Config, 'socketDir'>, index: number): string =>
   join(config.socketDir, `authz-${index}.sock`);
 
+/** Where worker `index` answers checks. */
+function addressOf(config: Config, index: number): TransportAddress {
+  return config.authzPort === undefined
+    ? { socketPath: socketPathOf(config, index) }
+    : { host: config.authzAddress, port: config.authzPort + index };
+}
+
+const addressText = (address: TransportAddress): string =>
+  'socketPath' in address ? address.socketPath : `${address.host} port ${address.port}`;
+
 export const nodeIdOf = (config: Pick<Config, 'nodeId'>): string => config.nodeId ?? hostname();
+
+const WARN_EVERY_MS = 60_000;
+
+/** A message of one kind at most once a minute: who can connect could fill the log otherwise. */
+function warnOncePerMinute(clock: Clock, log: Logger): (kind: string, message: string) => void {
+  const lastMs = new Map<string, number>();
+  return (kind, message) => {
+    const nowMs = clock();
+    if (nowMs - (lastMs.get(kind) ?? Number.NEGATIVE_INFINITY) < WARN_EVERY_MS) return;
+    lastMs.set(kind, nowMs);
+    log.warn(`${kind}: ${message}`);
+  };
+}
 
 export function createAuthorizerWorker(options: AuthorizerWorkerOptions): AuthorizerWorker {
   const { config, index, seenRevision, log, onState } = options;
@@ -89,12 +115,23 @@ export function createAuthorizerWorker(options: AuthorizerWorkerOptions): Author
     metrics: observeChecks(metrics),
     logger: log,
   });
+  const address = addressOf(config, index);
+  const warn = warnOncePerMinute(clock, log);
+  let tlsFiles: TlsFiles | undefined;
+  const tls: TransportTls = {
+    files: () => tlsFiles!.files,
+    onRenewal: (listener) => tlsFiles!.onRenewal(listener),
+    admits: admitsText(config.envoyNames),
+    onRefused: (message) => warn('refused at the authz port', message),
+  };
   const transport = createGrpcTransport({
-    address: { socketPath: socketPathOf(config, index) },
+    address,
+    ...(config.authzPort !== undefined && config.authzTls === 'on' ? { tls } : {}),
     check: (request) => authorizer.check(request),
     ready: () => authorizer.ready && !leaving,
     trustsProxies: config.trustedHops > 0,
     onError: (error) => log.error({ error: errorMessage(error) }, 'a check could not be answered'),
+    onUnsafe: (fault) => warn('refused as unsafe_gateway', fault),
   });
 
   function stateNow(): WorkerState {
@@ -125,10 +162,10 @@ export function createAuthorizerWorker(options: AuthorizerWorkerOptions): Author
       await transport.listen();
       isListening = true;
       message = 'ready';
-      log.info({ socket: socketPathOf(config, index) }, 'ready');
+      log.info({ address: addressText(address) }, 'ready');
     } catch (error) {
       message = errorMessage(error);
-      log.error(`the socket cannot be opened: ${message}`);
+      log.error(`${addressText(address)} cannot be opened: ${message}`);
       listening = undefined;
     }
     tell();
@@ -141,7 +178,7 @@ export function createAuthorizerWorker(options: AuthorizerWorkerOptions): Author
     },
     async start() {
       closers.push(() => store.close());
-      const files = await openXdsTlsFiles(config, log);
+      const files = (tlsFiles = await openXdsTlsFiles(config, log));
       closers.push(() => files.close());
       const client = createPolicyClient({
         controller: config.controllerAddress,

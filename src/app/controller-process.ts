@@ -12,13 +12,14 @@ import type { Logger } from '../telemetry/logger.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { ENVOY_RESOURCE_TYPES } from '../xds/resource-types.js';
 import { createAdsListener } from '../xds/server/ads-server.js';
-import { createPlane, type NodeEvent, type Peer } from '../xds/server/plane.js';
+import { createPlane, type NodeEvent } from '../xds/server/plane.js';
 import { createChangeReporter, type ChangeReporter } from './change-reporter.js';
 import { renderOptions } from './context.js';
 import { createController, type Controller, type ControllerChange } from './controller.js';
 import type { ControllerSource } from './controller-source.js';
 import { createCounterStore } from './counter-store.js';
 import type { NodeKind } from './node-tracker.js';
+import { admits } from './peer-names.js';
 import { createPolicyPublisher } from './policy-publisher.js';
 import { readVersions } from './versions.js';
 import { openXdsTlsFiles } from './xds-tls-files.js';
@@ -44,12 +45,6 @@ const STATUS_GRACE_MS = 6_000;
 
 /** How often `/readyz` learns what a start waits for. */
 const WAITING_MS = 500;
-
-/** Certificates with one of these names may subscribe; a name with a scheme is a URI. */
-export const admits =
-  (names: readonly string[]) =>
-  ({ subjectAltNames }: Peer): boolean =>
-    names.some((name) => subjectAltNames.includes(name.includes('://') ? `URI:${name}` : `DNS:${name}`));
 
 export function createControllerProcess({ config, openSource, log }: ControllerProcessOptions): ControllerProcess {
   const clock = systemClock;

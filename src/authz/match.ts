@@ -94,6 +94,10 @@ function bodyOf(request: CheckRequest, route: RouteEntry): Uint8Array | undefine
   return buffered || hasNoBody(request) ? request.body : undefined;
 }
 
+/** A body was announced and Envoy buffered none of it, though the route says so: it would be forwarded unseen. */
+const isBodyHidden = (request: CheckRequest, body: Uint8Array | undefined): boolean =>
+  body?.length === 0 && !request.partialBody && Number(headerValue(request, 'content-length') ?? 0) > 0;
+
 /** Envoy forwards the whole body even where it showed us a part (HTTP/2, one large frame): envoy.md §2. */
 function isBodyCut(request: CheckRequest, body: Uint8Array | undefined, maxBodyBytes: number): boolean {
   if (request.partialBody) return true;
@@ -113,7 +117,8 @@ function isAmbiguous(path: string, method: string, api: Api, { matcher }: Compil
 /** Finds group, environment and API of a request and applies the guards. */
 export function match(request: CheckRequest, table: Table): Matched | MatchRefused {
   const refuse = (refused: Refused, scope: Scope): MatchRefused => ({ ...refused, scope });
-  if (!request.rawHeaders || request.route === '') return refuse({ refused: 'unsafe_gateway' }, UNKNOWN_SCOPE);
+  if (!request.rawHeaders || request.route === '' || request.gatewayFault !== undefined)
+    return refuse({ refused: 'unsafe_gateway' }, UNKNOWN_SCOPE);
 
   if (request.route.startsWith(UNKNOWN_ENVIRONMENT_ROUTE)) {
     const key: ResourceKey = request.route.slice(UNKNOWN_ENVIRONMENT_ROUTE.length);
@@ -167,6 +172,7 @@ export function match(request: CheckRequest, table: Table): Matched | MatchRefus
   if (admits && !admits(request.sourceAddress)) return refuse({ refused: 'source_address_denied' }, scope);
 
   const body = bodyOf(request, route);
+  if (isBodyHidden(request, body)) return refuse({ refused: 'unsafe_gateway' }, scope);
   if (isBodyCut(request, body, api.verification.maxBodyBytes)) return refuse({ refused: 'body_too_large' }, scope);
   return {
     scope,

@@ -14,6 +14,8 @@ export interface CheckRequest extends WireRequest {
   readonly partialBody: boolean;
   /** `encode_raw_headers` is on (the Check carried `header_map`). */
   readonly rawHeaders: boolean;
+  /** What shows that Envoy is not configured as `render` prints it; such a request is refused. */
+  readonly gatewayFault?: string | undefined;
   readonly requestId: string;
   /** Same text for a Check that Envoy retries: node id and stream id. */
   readonly streamToken: string;

@@ -5,7 +5,7 @@ import type { AuthorizerSupervisor, SupervisorMessage, WorkerMessage } from '../
 import type { AuthorizerWorker, WorkerState } from '../app/authorizer-worker.js';
 import type { Config } from '../config/settings.js';
 import type { Logger } from '../telemetry/logger.js';
-import type { CommandIo } from './io.js';
+import { CommandError, type CommandIo } from './io.js';
 import { addSettings, readSettings, type SettingFlags } from './settings-options.js';
 import { serveUntilSignal } from './serve-until-signal.js';
 
@@ -15,6 +15,8 @@ interface WorkerFlags {
   readonly seenRevision?: number;
 }
 
+const MAX_PORT = 65_535;
+
 const wholeNumber = (text: string): number => {
   if (!/^\d{1,16}$/.test(text)) throw new InvalidArgumentError('must be a whole number');
   return Number(text);
@@ -23,7 +25,7 @@ const wholeNumber = (text: string): number => {
 export function addAuthorizerCommand(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
   const command = program
     .command('authorizer')
-    .description("answer Envoy's checks on Unix sockets, by the policy of a controller")
+    .description("answer Envoy's checks on Unix sockets or a port, by the policy of a controller")
     .addOption(new Option('--worker <index>').argParser(wholeNumber).hideHelp())
     .addOption(new Option('--seen-revision <revision>').argParser(wholeNumber).hideHelp());
   addSettings(command, 'authorizer')
@@ -33,16 +35,21 @@ export function addAuthorizerCommand(program: Command, io: CommandIo, setExitCod
 Examples:
   countersign authorizer --controller-address countersign-controller:18000 --socket-dir /run/countersign --workers 2
   countersign authorizer --controller-address 127.0.0.1:18000 --xds-cert tls.crt --xds-key tls.key --xds-ca ca.crt
+  countersign authorizer --authz-port 9191 --envoy-name edge-envoy
 
-Sockets open once the first policy is there. While no controller is reached, the last policy stays in use. SIGTERM
+Sockets and ports open once the first policy is there. While no controller is reached, the last policy stays in use. SIGTERM
 drains. Exit codes: 0 ended by a signal, 1 failed, 2 wrong usage.`,
     )
     .action(async (flags: SettingFlags & WorkerFlags) => {
       const { worker, seenRevision = 0, ...settings } = flags;
       const config = readSettings(settings, io);
+      if (config.authzPort !== undefined && config.authzPort + config.workers - 1 > MAX_PORT)
+        throw new CommandError(`--authz-port ${config.authzPort} leaves no ports for --workers ${config.workers}`);
       const { createLogger } = await import('../telemetry/logger.js');
       const format = config.logFormat === 'auto' ? (io.terminal ? 'pretty' : 'json') : config.logFormat;
       const log = createLogger({ level: config.logLevel, format, write: io.stderr });
+      if (config.authzPort !== undefined && config.authzTls === 'off' && worker === undefined)
+        log.warn('checks are answered without TLS: whoever reaches --authz-port may ask');
       setExitCode(
         await (worker !== undefined
           ? runWorker(config, worker, seenRevision, log)

@@ -123,8 +123,8 @@ export const REASONS = {
     'See the condition Accepted of the ApiGroup, or run `countersign lint`.',
   ),
   unsafe_gateway: unavailable(
-    'Envoy is configured without raw headers or without our route context.',
-    'Configure Envoy as `countersign render` prints it.',
+    'Envoy is configured in a way that lets requests through unchecked; the log of the authorizer names the setting.',
+    'Configure Envoy as `countersign render --for envoy` prints it.',
   ),
   // verify
   missing_credential: unauthorized('No Authorization header.', 'Sign the request.'),

@@ -29,6 +29,7 @@ export interface RequestInput {
   readonly authority?: string;
   readonly partialBody?: boolean;
   readonly rawHeaders?: boolean;
+  readonly gatewayFault?: string;
   readonly requestId?: string;
   readonly streamToken?: string;
 }
@@ -141,6 +142,7 @@ export function buildRequest(input: RequestInput, nowMs: number, random: () => s
     route: input.route ?? 'orders-release',
     partialBody: input.partialBody ?? false,
     rawHeaders: input.rawHeaders ?? true,
+    gatewayFault: input.gatewayFault,
     requestId: input.requestId ?? 'request-1',
     streamToken: input.streamToken ?? random(),
   };

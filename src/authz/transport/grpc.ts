@@ -14,6 +14,7 @@ import {
 import { internalError } from '../reply.js';
 import { decodeCheckRequest, encodeDecision } from './messages.js';
 import { clearStaleSocket, removeSocket, restrictSocket } from './socket-file.js';
+import { createTlsListener, type TlsListener } from './tls-listener.js';
 import type { Transport, TransportAddress, TransportOptions } from './transport.js';
 
 /** Largest `maxBodySize` (16 MiB) and room for headers. */
@@ -51,6 +52,8 @@ export function createGrpcTransport({
   check,
   ready,
   onError,
+  onUnsafe,
+  tls,
   trustsProxies = false,
 }: TransportOptions): Transport {
   let draining = false;
@@ -67,6 +70,7 @@ export function createGrpcTransport({
       const request = decodeCheckRequest(call.request, typeof node === 'string' ? node : '', trustsProxies);
       ({ requestId } = request);
       seen = request;
+      if (request.gatewayFault !== undefined) onUnsafe?.(request.gatewayFault);
       return encodeDecision(await check(request), request);
     } catch (error) {
       onError?.(error);
@@ -88,12 +92,21 @@ export function createGrpcTransport({
     },
   });
 
-  const bind = (): Promise<number> =>
-    new Promise((resolve, reject) => {
+  let listener: TlsListener | undefined;
+
+  const bind = (): Promise<number> => {
+    if (tls && !('socketPath' in address)) {
+      // TLS is ended here and not by the library, which shows a client's certificate only per call.
+      const connections = server.createConnectionInjector(ServerCredentials.createInsecure());
+      listener = createTlsListener(tls, (socket) => connections.injectConnection(socket));
+      return listener.listen(address.host, address.port);
+    }
+    return new Promise((resolve, reject) => {
       server.bindAsync(target(address), ServerCredentials.createInsecure(), (error, port) =>
         error ? reject(error) : resolve(port),
       );
     });
+  };
 
   async function forgetSocket(): Promise<void> {
     if ('socketPath' in address) await removeSocket(address.socketPath);
@@ -109,6 +122,7 @@ export function createGrpcTransport({
     },
     async drain(deadlineMs) {
       draining = true;
+      listener?.close();
       await new Promise<void>((resolve) => {
         const timer = setTimeout(() => {
           server.forceShutdown();
@@ -123,6 +137,7 @@ export function createGrpcTransport({
     },
     close() {
       draining = true;
+      listener?.close();
       server.forceShutdown();
       void forgetSocket();
     },

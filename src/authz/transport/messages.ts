@@ -28,6 +28,54 @@ const EXTERNAL_ADDRESS_HEADER = 'x-envoy-external-address';
 
 const NO_BODY = new Uint8Array(0);
 
+/** What Envoy writes into every Check; one that is missing is hidden by `allowed_headers` or `disallowed_headers`. */
+const ALWAYS_SENT = [':authority', ':method', ':path'];
+
+/**
+ * What an Envoy that believes no caller removes from requests. One of them in a Check was sent by the caller, or by
+ * Envoy because it takes the caller for one of its own: the router would obey it.
+ */
+const REMOVED_AT_THE_EDGE: ReadonlySet<string> = new Set([
+  'x-envoy-internal',
+  'x-envoy-retry-on',
+  'x-envoy-retry-grpc-on',
+  'x-envoy-max-retries',
+  'x-envoy-retriable-header-names',
+  'x-envoy-retriable-status-codes',
+  'x-envoy-hedge-on-per-try-timeout',
+  'x-envoy-upstream-alt-stat-name',
+  'x-envoy-upstream-rq-timeout-ms',
+  'x-envoy-upstream-rq-per-try-timeout-ms',
+  'x-envoy-upstream-rq-timeout-alt-response',
+  'x-envoy-decorator-operation',
+  'x-envoy-original-path',
+]);
+
+/** For these Envoy adds an address of its own to `X-Forwarded-For`. */
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1']);
+
+/** What is wrong about Envoy's configuration, as far as a Check shows it. */
+function gatewayFault({ headerMap, hasTextBody, route, sourceAddress }: Draft): string | undefined {
+  if (!headerMap) return 'encode_raw_headers is off';
+  if (hasTextBody) return 'pack_as_bytes is off at the filter';
+  if (route === '') return 'the route has no context_extensions of ours';
+  const names = new Set<string>();
+  let forwardedFor = '';
+  for (const [name, value] of headerMap) {
+    names.add(name);
+    if (name === 'x-forwarded-for') forwardedFor = value;
+    if (REMOVED_AT_THE_EDGE.has(name))
+      return `${name} arrived: use_remote_address is off, or internal_address_config trusts callers`;
+  }
+  for (const name of ALWAYS_SENT)
+    if (!names.has(name)) return `${name} is not sent: allowed_headers or disallowed_headers is set`;
+  // Envoy adds the address of the connection, after whatever the caller claims.
+  const added = forwardedFor.slice(forwardedFor.lastIndexOf(',') + 1).trim();
+  if (added === '' || (sourceAddress !== '' && added !== sourceAddress && !LOOPBACK.has(sourceAddress)))
+    return 'X-Forwarded-For does not end with the address of the connection: use_remote_address is off';
+  return undefined;
+}
+
 /** Collects what the phases need while the message is walked once. */
 interface Draft {
   id: string;
@@ -213,6 +261,7 @@ function fromDraft(draft: Draft, trustsProxies: boolean): CheckRequest {
     route: draft.route,
     partialBody,
     rawHeaders: draft.headerMap !== undefined && !draft.hasTextBody,
+    gatewayFault: gatewayFault(draft),
     requestId: requestId ?? draft.id,
     streamToken: `${draft.node}/${draft.id}`,
   };

@@ -11,13 +11,32 @@ export type TransportAddress =
   /** Port 0 picks a free one. */
   | { readonly host: string; readonly port: number };
 
+/** Who may connect to a port. */
+export interface TransportTls {
+  /** PEM as it is now: own chain and key, and the authorities that clients' certificates must come from. */
+  readonly files: () => {
+    readonly certificate: Buffer;
+    readonly privateKey: Buffer;
+    readonly caCertificate: Buffer;
+  };
+  /** Tells of renewed files; answers how to end that. */
+  readonly onRenewal: (listener: () => void) => () => void;
+  /** Judges the subject alternative names of a client's certificate, in the text form of Node (`DNS:a, URI:b`). */
+  readonly admits: (subjectAltNames: string) => boolean;
+  readonly onRefused?: (message: string) => void;
+}
+
 export interface TransportOptions {
   readonly address: TransportAddress;
+  /** For a port: only these clients. Absent: whoever reaches it. */
+  readonly tls?: TransportTls;
   /** Never rejects; a transport refuses the request all the same if it does. */
   readonly check: (request: CheckRequest) => Promise<Decision>;
   /** Answer of the gRPC health service, so that Envoy stops choosing an authorizer that has no table. */
   readonly ready: () => boolean;
   readonly onError?: (error: unknown) => void;
+  /** Told what about Envoy's configuration makes a Check unsafe; it is refused. */
+  readonly onUnsafe?: (fault: string) => void;
   /** The caller's address is the one Envoy took from X-Forwarded-For; only with an Envoy that has trusted hops. */
   readonly trustsProxies?: boolean;
 }

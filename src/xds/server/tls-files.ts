@@ -23,12 +23,16 @@ export interface TlsFiles {
   serverCredentials(): ServerCredentials;
   /** For a client: the server's certificate must be of the authority and for `serverName`. */
   channelCredentials(serverName: string): ChannelCredentials;
+  /** PEM as it is now, for a server of another library. */
+  readonly files: TlsMaterial;
+  /** Called after each renewal that was taken; answers how to end that. */
+  onRenewal(listener: () => void): () => void;
   /** Rises with each renewal that was taken: connections made before used an older one. */
   readonly renewals: number;
   close(): void;
 }
 
-interface Files {
+export interface TlsMaterial {
   readonly certificate: Buffer;
   readonly privateKey: Buffer;
   readonly caCertificate: Buffer;
@@ -42,9 +46,10 @@ export async function openTlsFiles(options: TlsFilesOptions): Promise<TlsFiles> 
   const { onReload, checkEveryMs = CHECK_EVERY_MS } = options;
   const identityListeners = new Set<experimental.IdentityCertificateUpdateListener>();
   const caListeners = new Set<experimental.CaCertificateUpdateListener>();
+  const renewalListeners = new Set<() => void>();
   let renewals = 0;
   let lastError: string | undefined;
-  let files: Files;
+  let files: TlsMaterial;
   try {
     files = await readFiles(options);
   } catch (error) {
@@ -52,7 +57,7 @@ export async function openTlsFiles(options: TlsFilesOptions): Promise<TlsFiles> 
   }
 
   async function check(): Promise<void> {
-    let next: Files;
+    let next: TlsMaterial;
     try {
       next = await readFiles(options);
     } catch (error) {
@@ -62,11 +67,12 @@ export async function openTlsFiles(options: TlsFilesOptions): Promise<TlsFiles> 
       return;
     }
     lastError = undefined;
-    if ((Object.keys(next) as (keyof Files)[]).every((name) => next[name].equals(files[name]))) return;
+    if ((Object.keys(next) as (keyof TlsMaterial)[]).every((name) => next[name].equals(files[name]))) return;
     files = next;
     renewals += 1;
     for (const listener of caListeners) listener(files);
     for (const listener of identityListeners) listener(files);
+    for (const listener of renewalListeners) listener();
     onReload?.(undefined);
   }
 
@@ -98,6 +104,13 @@ export async function openTlsFiles(options: TlsFilesOptions): Promise<TlsFiles> 
       credentials.createSsl(files.caCertificate, files.privateKey, files.certificate, {
         checkServerIdentity: (_host, certificate) => checkServerIdentity(serverName, certificate),
       }),
+    get files() {
+      return files;
+    },
+    onRenewal(listener) {
+      renewalListeners.add(listener);
+      return () => void renewalListeners.delete(listener);
+    },
     get renewals() {
       return renewals;
     },
@@ -105,7 +118,7 @@ export async function openTlsFiles(options: TlsFilesOptions): Promise<TlsFiles> 
   };
 }
 
-async function readFiles({ certificatePath, privateKeyPath, caPath }: TlsFilesOptions): Promise<Files> {
+async function readFiles({ certificatePath, privateKeyPath, caPath }: TlsFilesOptions): Promise<TlsMaterial> {
   const [certificate, privateKey, caCertificate] = (await Promise.all(
     [certificatePath, privateKeyPath, caPath].map((path) => readFile(path)),
   )) as [Buffer, Buffer, Buffer];

@@ -16,6 +16,7 @@ describe('the gateway', () => {
   test('is refused without raw headers or without our route', async () => {
     expect(await outcome(fixture(), { target: '/orders/x', rawHeaders: false })).toBe('503 unsafe_gateway');
     expect(await outcome(fixture(), { target: '/orders/x', route: '' })).toBe('503 unsafe_gateway');
+    expect(await outcome(fixture(), { target: '/orders/x', gatewayFault: 'a setting' })).toBe('503 unsafe_gateway');
   });
   test('is refused over a route that nobody knows', async () => {
     expect(await outcome(fixture(), { target: '/orders/x', route: 'other' })).toBe('503 route_mismatch');
@@ -191,6 +192,8 @@ describe('bodies', () => {
     expect(await outcome(small, { ...post, body: 'x', headers: [['content-length', '12']] })).toBe(
       '413 body_too_large',
     );
+    // Envoy was told to buffer and did not.
+    expect(await outcome(small, { ...post, headers: [['content-length', '5']] })).toBe('503 unsafe_gateway');
   });
   test('are not seen on streamed routes, nor those of upgrades anywhere', async () => {
     const streamed = fixture({

@@ -4,12 +4,15 @@ import { create, fromBinary, toBinary, type MessageInitShape } from '@bufbuild/p
 import fc from 'fast-check';
 import type { Decision, DecisionFacts } from '../../../../src/authz/decision.js';
 import { decodeCheckRequest, encodeDecision } from '../../../../src/authz/transport/messages.js';
-import type { AttributeContext_HttpRequestSchema } from '../../../../src/gen/envoy/service/auth/v3/attribute_context_pb.js';
+import type {
+  AttributeContext_HttpRequestSchema,
+  AttributeContextSchema,
+} from '../../../../src/gen/envoy/service/auth/v3/attribute_context_pb.js';
 import { HeaderValueOption_HeaderAppendAction } from '../../../../src/gen/envoy/config/core/v3/base_pb.js';
 import { CheckRequestSchema, CheckResponseSchema } from '../../../../src/gen/envoy/service/auth/v3/external_auth_pb.js';
 import { REASONS, type DenyReason } from '../../../../src/lib/reason.js';
 
-type Attributes = { readonly contextExtensions?: Record<string, string> };
+type Attributes = Omit<MessageInitShape<typeof AttributeContextSchema>, '$typeName'>;
 type Http = MessageInitShape<typeof AttributeContext_HttpRequestSchema>;
 
 const bytesOf = (text: string): Uint8Array => Buffer.from(text, 'latin1');
@@ -41,6 +44,17 @@ const encoded = (http: Http, attributes: Attributes = {}): Buffer =>
   );
 const decode = (http: Http, attributes: Attributes = {}) => decodeCheckRequest(encoded(http, attributes));
 
+const SENT_ALWAYS: [string, string][] = [
+  [':path', '/'],
+  [':method', 'GET'],
+  [':authority', 'a'],
+];
+const from = (forwardedFor: string) => headerMap(...SENT_ALWAYS, ['x-forwarded-for', forwardedFor]);
+const withHeader = (header: [string, string]) => headerMap(...SENT_ALWAYS, ['x-forwarded-for', '192.0.2.7'], header);
+const local = {
+  source: { address: { address: { case: 'socketAddress', value: { address: '127.0.0.1' } } } },
+} as const;
+
 describe('a Check', () => {
   const http: Http = {
     id: '8271',
@@ -54,6 +68,8 @@ describe('a Check', () => {
     headerMap: headerMap(
       [':authority', 'Api.Example.com:8443'],
       [':path', '/orders/%7e?q=1&q=2'],
+      [':method', 'POST'],
+      ['x-forwarded-for', '192.0.2.7'],
       ['x-request-id', 'req-1'],
       ['accept', 'a'],
       ['accept', ''],
@@ -69,6 +85,7 @@ describe('a Check', () => {
       target: '/orders/%7e?q=1&q=2',
       headers: [
         ['host', 'Api.Example.com:8443'],
+        ['x-forwarded-for', '192.0.2.7'],
         ['x-request-id', 'req-1'],
         ['accept', 'a'],
         ['accept', ''],
@@ -111,6 +128,36 @@ describe('a Check', () => {
     expect(decode({ ...http, size, headerMap: headerMap(['x-envoy-auth-partial-body', value]) }).partialBody).toBe(
       partial,
     );
+  });
+  const faults: readonly { what: string; sent?: Http; attributes?: Attributes; fault: RegExp }[] = [
+    { what: 'headers as a map only', sent: { headerMap: undefined }, fault: /encode_raw_headers/ },
+    { what: 'a body as text', sent: { body: 'text', rawBody: undefined }, fault: /pack_as_bytes/ },
+    { what: 'no context of ours', attributes: { contextExtensions: { other: 'x' } }, fault: /context_extensions/ },
+    { what: 'no :path', sent: { headerMap: headerMap(...SENT_ALWAYS.slice(1)) }, fault: /:path .*allowed_headers/ },
+    {
+      what: 'a header that the edge removes',
+      sent: { headerMap: withHeader(['x-envoy-retry-on', '5xx']) },
+      fault: /x-envoy-retry-on/,
+    },
+    {
+      what: 'a caller that is one of its own',
+      sent: { headerMap: withHeader(['x-envoy-internal', 'true']) },
+      fault: /x-envoy-internal/,
+    },
+    { what: 'no X-Forwarded-For', sent: { headerMap: headerMap(...SENT_ALWAYS) }, fault: /use_remote_address/ },
+    {
+      what: "only the caller's X-Forwarded-For",
+      sent: { headerMap: from('198.51.100.1') },
+      fault: /use_remote_address/,
+    },
+  ];
+  test.each(faults)('shows with $what that Envoy is not configured as it must be', ({ sent, attributes, fault }) => {
+    expect(decode({ ...http, ...sent }, attributes).gatewayFault).toMatch(fault);
+  });
+  test('of a caller behind proxies, of one on the same machine and over a socket shows no fault', () => {
+    expect(decode(http).gatewayFault).toBeUndefined();
+    expect(decode({ ...http, headerMap: from('198.51.100.1, 192.0.2.7') }).gatewayFault).toBeUndefined();
+    expect(decode({ ...http, headerMap: from('10.0.0.9') }, local).gatewayFault).toBeUndefined();
   });
   test('without context, source and request is still a request that gets refused', () => {
     expect(decodeCheckRequest(Buffer.alloc(0))).toMatchObject({ route: '', rawHeaders: false, sourceAddress: '' });
