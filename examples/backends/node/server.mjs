@@ -1,10 +1,11 @@
 // A backend behind the gateway: answers with what it saw, and takes orders only with the gateway's signature.
-// Usage: PORT=9000 BACKEND_KEY_ID=… BACKEND_SECRET=… [BACKEND_PREVIOUS_SECRET=…] node server.mjs
+// Usage: [HOST=127.0.0.1] PORT=9000 BACKEND_KEY_ID=… BACKEND_SECRET=… [BACKEND_PREVIOUS_SECRET=…] node server.mjs
 import { createServer } from 'node:http';
 import { verifyGatewaySignature } from './verify.mjs';
 
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 const {
+  HOST = '127.0.0.1',
   PORT = '9000',
   BACKEND_KEY_ID = 'orders-backend-key',
   BACKEND_SECRET = 'quickstart-backend-secret-001',
@@ -43,7 +44,7 @@ server.on('error', (error) => {
   console.error(`the backend cannot listen: ${error.message}`);
   process.exit(1);
 });
-server.listen(Number(PORT), '127.0.0.1', () => {
-  console.log(`backend listens on 127.0.0.1:${server.address().port}`);
+server.listen(Number(PORT), HOST, () => {
+  console.log(`backend listens on ${HOST}:${server.address().port}`);
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => server.close(() => process.exit(0)));
