@@ -1,0 +1,75 @@
+// The cluster that the context names, through kubectl and helm. Everything runs with a kubeconfig of that context
+// alone, so that the commands of README.md, which name no context, reach this cluster and no other.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from './shell.mjs';
+
+/** @param {{ context: string, kubeconfig?: string, folder: string }} options */
+export async function connect({ context, kubeconfig, folder }) {
+  const given = kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig];
+  const own = join(folder, 'kubeconfig');
+  const text = await run('kubectl', [
+    'config',
+    'view',
+    ...given,
+    '--context',
+    context,
+    '--raw',
+    '--minify',
+    '--flatten',
+  ]);
+  writeFileSync(own, text, { mode: 0o600 });
+  const env = { ...process.env, KUBECONFIG: own };
+
+  const kubectl = (args, options) => run('kubectl', args, { env, ...options });
+  const json = async (...args) => JSON.parse(await kubectl([...args, '-o', 'json']));
+  return {
+    env,
+    kubeconfig: own,
+    kubectl,
+    json,
+    helm: (args, options) => run('helm', args, { env, ...options }),
+    apply: (objects) =>
+      kubectl(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }) }),
+    /** Names of running pods of this selector that are not on their way out, oldest first. */
+    async pods(namespace, selector) {
+      const { items } = await json(
+        'get',
+        'pods',
+        '-n',
+        namespace,
+        '-l',
+        selector,
+        '--sort-by=.metadata.creationTimestamp',
+      );
+      return items.filter((pod) => !pod.metadata.deletionTimestamp).map((pod) => pod.metadata.name);
+    },
+    /** Every object as kind.group/namespace/name, without what comes and goes by itself. */
+    async inventory() {
+      const found = new Set();
+      for (const namespaced of [true, false]) {
+        const types = (await kubectl(['api-resources', '--verbs=list', `--namespaced=${namespaced}`, '-o', 'name']))
+          .trim()
+          .split('\n')
+          .filter((type) => !TRANSIENT.has(type));
+        const rows = await kubectl([
+          'get',
+          types.join(','),
+          ...(namespaced ? ['-A'] : []),
+          '--ignore-not-found',
+          '-o',
+          `go-template={{range .items}}{{.apiVersion}} {{.kind}} {{or .metadata.namespace "-"}} {{.metadata.name}}{{"\\n"}}{{end}}`,
+        ]);
+        for (const row of rows.trim().split('\n').filter(Boolean)) found.add(row);
+      }
+      return found;
+    },
+  };
+}
+
+const TRANSIENT = new Set([
+  'events',
+  'events.events.k8s.io',
+  'componentstatuses',
+  'leases.coordination.k8s.io.kube-node-lease',
+]);

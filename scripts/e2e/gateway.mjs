@@ -1,0 +1,71 @@
+// How this process reaches the gateway: the address of its Service, a given URL, or a port that kubectl forwards.
+import { fork, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+/** @returns {Promise<{ url: string, close(): void, forwarded: boolean }>} */
+export async function reachGateway(cluster, { namespace, service, given, portForward }) {
+  if (given !== undefined) return { url: given, close() {}, forwarded: false };
+  if (portForward) return forward(cluster, namespace, service);
+  const { spec } = await cluster.json('get', 'service', service, '-n', namespace);
+  const port = spec.ports.find(({ name }) => name === 'http')?.port ?? spec.ports[0].port;
+  return { url: `http://${spec.clusterIP}:${port}`, close() {}, forwarded: false };
+}
+
+async function forward(cluster, namespace, service) {
+  const child = spawn('kubectl', ['port-forward', '-n', namespace, `service/${service}`, ':http'], {
+    env: cluster.env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const port = await new Promise((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`kubectl port-forward ended with ${code}`)));
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const found = /^Forwarding from 127\.0\.0\.1:(\d+)/.exec(line);
+      if (found) resolve(found[1]);
+    });
+  });
+  return { url: `http://127.0.0.1:${port}`, close: () => child.kill(), forwarded: true };
+}
+
+/** Starts the load; `measure(body)` answers what happened to the requests that were sent while `body` ran. */
+export function startLoad(options) {
+  const child = fork(fileURLToPath(new URL('load.mjs', import.meta.url)), [JSON.stringify(options)]);
+  const read = () =>
+    new Promise((resolve, reject) => {
+      const gone = (code) => reject(new Error(`the load generator ended with ${code}`));
+      child.once('exit', gone);
+      child.once('message', (figures) => {
+        child.off('exit', gone);
+        resolve(figures);
+      });
+      child.send({ type: 'read' });
+    });
+  return {
+    useSecret: (keyId, secret) => child.send({ type: 'key', keyId, secret }),
+    async measure(body) {
+      const before = await read();
+      const found = await body();
+      // What is still under way when the change is over belongs to it.
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      const after = await read();
+      const { p50Ms, p99Ms, maxMs, failures } = after;
+      return {
+        found,
+        requests: after.sent - before.sent,
+        failed: after.failed - before.failed,
+        p50Ms,
+        p99Ms,
+        maxMs,
+        failures,
+      };
+    },
+    async stop() {
+      const total = await read();
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      child.send({ type: 'stop' });
+      await ended;
+      return total;
+    },
+    kill: () => child.kill('SIGKILL'),
+  };
+}
