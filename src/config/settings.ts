@@ -66,7 +66,7 @@ export const SETTINGS = {
     kind: kinds.port,
     default: '8081',
     about: 'Port of the admin address.',
-    commands: SERVERS,
+    commands: [...SERVERS, 'status'],
   },
   redisUrl: {
     flag: '--redis-url',
@@ -272,7 +272,7 @@ export const SETTINGS = {
   namespace: {
     flag: '--namespace',
     kind: kinds.text,
-    defaultText: 'that of the service account or of the context',
+    defaultText: 'that of the service account or of the context; `status` outside of a pod: countersign-system',
     about: 'Namespace of the controller itself: its Lease, its certificates, Events about the installation.',
     commands: KUBERNETES,
   },
@@ -442,7 +442,7 @@ export const SETTINGS = {
     default: 'on',
     about:
       'On: --authz-port wants a client certificate of an authority in --xds-ca, made out to an --envoy-name. Off only where a service mesh or the same machine does as much: whoever asks learns what backends trust.',
-    commands: ['authorizer'],
+    commands: ['authorizer', 'render'],
   },
   workers: {
     flag: '--workers',
