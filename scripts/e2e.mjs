@@ -82,6 +82,7 @@ console.log(`context ${options.context}, seed ${seed}`);
 try {
   await install();
   if (wanted('conformance')) await conformance();
+  await applyInRandomOrder();
   if (wanted('rights')) await rights();
   if (gateway.forwarded) {
     for (const part of ['changes', 'kill', 'many', 'rotation'])
@@ -123,8 +124,18 @@ async function install() {
     if (answer.identity['x-countersign-key-id'] !== HUAWEI.keyId) throw new Error(JSON.stringify(answer));
     return `the backend saw ${answer.method} ${answer.path} of ${answer.identity['x-countersign-key-id']}`;
   });
+  gateway = await reachGateway(cluster, {
+    namespace: NAMESPACE,
+    service: GATEWAY,
+    given: options.gateway,
+    portForward: options['port-forward'],
+  });
+  console.log(`  the gateway is at ${gateway.url}`);
+}
+
+async function applyInRandomOrder() {
   await step(
-    'the quickstart, removed and applied object by object in random order, becomes Ready',
+    'the quickstart, applied object by object in random order, becomes Ready',
     async () => {
       const objects = readQuickstart();
       const ours = objects.filter(({ apiVersion }) => apiVersion.startsWith('countersign.dev/'));
@@ -138,36 +149,34 @@ async function install() {
         .sort(([a], [b]) => a - b)
         .map(([, object]) => object);
       for (const object of shuffled) await cluster.apply([object]);
+      await cluster.kubectl(['scale', 'deployment/orders', '-n', 'shop', '--replicas=2']);
       await waitReady();
+      await cluster.kubectl(['rollout', 'status', 'deployment/orders', '-n', 'shop', '--timeout=60s']);
       return `${shuffled.length} objects`;
     },
     { required: true },
   );
-  gateway = await reachGateway(cluster, {
-    namespace: NAMESPACE,
-    service: GATEWAY,
-    given: options.gateway,
-    portForward: options['port-forward'],
-  });
-  console.log(`  the gateway is at ${gateway.url}`);
 }
 
 async function conformance() {
   await step('conformance suite through the gateway', async () => {
-    const images = await imagesInUse();
+    const { spec } = await cluster.json('get', 'deployment', CONTROLLER, '-n', NAMESPACE);
+    const { image } = spec.template.spec.containers[0];
+    // The suite has a backend of its own, behind the same Service.
+    await cluster.kubectl(['scale', 'deployment/orders', '-n', 'shop', '--replicas=0']);
     const lines = [];
     const output = await run(
       process.execPath,
       // prettier-ignore
       ['scripts/conformance.mjs', '--gateway', gateway.url, '--context', options.context, '--kubeconfig', cluster.kubeconfig,
-        '--echo-image', images.product, '--seed', String(seed)],
+        '--echo-image', image, '--echo-node', '/nodejs/bin/node', '--seed', String(seed)],
       { cwd: root, env: cluster.env, timeoutMs: 240_000, onLine: (line) => lines.push(line) },
     ).catch((error) => (error instanceof CommandError ? error.stdout : Promise.reject(error)));
     const [, passed, failed] = /^(\d+) passed, (\d+) failed/m.exec(output) ?? [];
     if (passed === undefined) throw new Error(`no result:\n${lines.slice(-20).join('\n')}`);
     steps.count({ passed: Number(passed), failed: Number(failed) });
     if (failed !== '0')
-      throw new Error(lines.filter((line) => /✗|not ok|FAIL/i.test(line)).join('\n') || lines.slice(-30).join('\n'));
+      throw new Error(lines.filter((line) => /^(FAIL|     )/.test(line)).join('\n') || lines.slice(-30).join('\n'));
     return `${passed} cases`;
   });
 }
@@ -303,9 +312,9 @@ async function uninstall() {
     const allowed = [
       /^apiextensions\.k8s\.io\/v1 CustomResourceDefinition - \w+\.countersign\.dev$/,
       /^countersign\.dev\/v1alpha1 \w+ \S+ \S+$/,
-      // What README applied: namespaces, the backend, imported keys.
-      /^v1 Namespace - (countersign-system|shop|mobile)$/,
-      /^\S+ \S+ (shop|mobile) \S+$/,
+      // What README and the conformance suite applied: namespaces, the backend, imported keys.
+      /^v1 Namespace - (countersign-system|shop|mobile|conformance-\w+)$/,
+      /^\S+ \S+ (shop|mobile|conformance-\w+) \S+$/,
       // What Kubernetes puts into every namespace.
       /^v1 (ConfigMap \S+ kube-root-ca\.crt|ServiceAccount \S+ default)$/,
     ];
@@ -328,7 +337,8 @@ async function uninstall() {
   });
   await step('what is left can be removed: objects, definitions, namespaces', async () => {
     await cluster.kubectl(['delete', '-f', QUICKSTART, '--ignore-not-found', '--wait=false']);
-    await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--wait=false']);
+    const own = [NAMESPACE, 'conformance-provider', 'conformance-caller'];
+    await cluster.kubectl(['delete', 'namespace', ...own, '--ignore-not-found', '--wait=false']);
     const { items } = await cluster.json('get', 'customresourcedefinitions');
     const ours = items.map(({ metadata }) => metadata.name).filter((name) => name.endsWith('.countersign.dev'));
     await cluster.kubectl(['delete', 'customresourcedefinition', ...ours, '--timeout=60s']);
@@ -349,11 +359,6 @@ async function waitReady(...namespaces) {
   const where = namespaces.length === 0 ? [['-A']] : namespaces.map((name) => ['-n', name]);
   for (const each of where)
     await cluster.kubectl(['wait', '--for=condition=Ready', OUR_KINDS, '--all', ...each, '--timeout=120s']);
-}
-
-async function imagesInUse() {
-  const { spec } = await cluster.json('get', 'deployment', CONTROLLER, '-n', NAMESPACE);
-  return { product: spec.template.spec.containers[0].image };
 }
 
 async function workers() {

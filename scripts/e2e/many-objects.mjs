@@ -3,7 +3,15 @@
 /** @param {{ namespace: string, count: number }} options */
 export function manyObjects({ namespace, count }) {
   const apiVersion = 'countersign.dev/v1alpha1';
-  const objects = [];
+  const service = { name: 'backend', port: 8080 };
+  const objects = [
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: service.name, namespace },
+      spec: { selector: { app: 'none' }, ports: [{ port: service.port }] },
+    },
+  ];
   for (let i = 0; objects.length < count; i++) {
     const name = `many-${i}`;
     const metadata = { name, namespace };
@@ -32,7 +40,7 @@ export function manyObjects({ namespace, count }) {
           basePath: '/',
           access: { authentication: 'Signature', authorization: 'Enabled' },
           verification: { dialects: ['Huawei', 'JDCloud'] },
-          backend: { type: 'URL', url: 'http://backend.example.com:8080' },
+          backend: { type: 'Service', service },
           environments: [{ name: 'release', default: true, match: { type: 'PathPrefix', value: 'release' } }],
           apis: [{ name: 'all', match: { path: { type: 'Prefix', value: '/v1' } } }],
         },
