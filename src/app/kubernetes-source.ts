@@ -1,0 +1,188 @@
+/**
+ * A controller's objects from a Kubernetes API: watches in, and for the one that leads status, Events and generated
+ * Secrets out. The Secrets in the API are the keys; nothing else is remembered.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Config } from '../config/settings.js';
+import { defaultKubeconfig } from '../config/kubeconfig.js';
+import type { Clock } from '../lib/clock.js';
+import { AppError, errorMessage } from '../lib/errors.js';
+import { createEventRecorder, createReadinessEvents } from '../provider/kubernetes/event-recorder.js';
+import { createGeneratedSecrets } from '../provider/kubernetes/generated-secrets.js';
+import { createKubeApi } from '../provider/kubernetes/kube-api.js';
+import { createKubernetesProvider } from '../provider/kubernetes/kubernetes-provider.js';
+import { createLeaderElector } from '../provider/kubernetes/leader-election.js';
+import type { WatchIncident } from '../provider/kubernetes/reflector.js';
+import { createStatusWriter, refusedStatuses } from '../provider/kubernetes/status-writer.js';
+import type { InputProblem, Provider } from '../provider/provider.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import { generatedKeyRequests, generateKeyData, type GeneratedKeyRequest } from '../translate/generated-keys.js';
+import type { ObjectStatus } from '../translate/translation.js';
+import { clusterTranslateContext } from './context.js';
+import type { ControllerSource, Leadership, LeadershipEvents, StatusSink } from './controller-source.js';
+import { createRefusalEvents } from './refusal-events.js';
+
+/** Of the Lease: the nodes that the leader expects to take up changes. */
+const EXPECTED_NODES_ANNOTATION = 'countersign.dev/expected-nodes';
+
+export interface KubernetesSourceOptions {
+  readonly config: Config;
+  readonly metrics: Pick<Metrics, 'leader' | 'watchRestarts'>;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+/** @throws AppError when the kubeconfig cannot be used or no namespace is known. The API is not asked. */
+export async function openKubernetesSource(options: KubernetesSourceOptions): Promise<ControllerSource> {
+  const { config, metrics, log, clock } = options;
+  const kubeconfig = config.kubeconfig ?? defaultKubeconfig();
+  const api = await createKubeApi({
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    ...(config.context === undefined ? {} : { context: config.context }),
+    userAgent: 'countersign-controller',
+  });
+  const namespace = config.namespace ?? api.namespace;
+  if (namespace === undefined) {
+    api.close();
+    throw new AppError('ERR_NAMESPACE', '--namespace: is required, since the kubeconfig names none');
+  }
+  const identity = `${hostname()}_${randomUUID()}`;
+
+  const elector = createLeaderElector({
+    api,
+    namespace,
+    name: config.leaseName,
+    identity,
+    leaseDurationMs: config.leaseDurationMs,
+    renewDeadlineMs: config.leaseRenewDeadlineMs,
+    retryPeriodMs: config.leaseRetryPeriodMs,
+    clock,
+    handoverAnnotation: EXPECTED_NODES_ANNOTATION,
+    onGained(_term, handover) {
+      metrics.leader.set(1);
+      // Another leader wrote meanwhile.
+      writer.resync();
+      secrets.resync();
+      events.onGained(handover);
+    },
+    onLost(reason) {
+      metrics.leader.set(0);
+      events.onLost(reason);
+    },
+    onError: (message) => log.warn(`the Lease ${namespace}/${config.leaseName}: ${message}`),
+  });
+  metrics.leader.set(0);
+  let events: LeadershipEvents = { onGained: () => undefined, onLost: () => undefined };
+  const leadership: Leadership = {
+    start(handlers) {
+      events = handlers;
+      elector.start();
+    },
+    get isLeader() {
+      return elector.isLeader;
+    },
+    handOver: (text) => elector.handOver(text),
+    close: () => elector.close(),
+  };
+
+  let inputProblems: readonly InputProblem[] = [];
+  const watched = createKubernetesProvider({
+    api,
+    namespaces: config.watchNamespaces.length === 0 ? undefined : config.watchNamespaces,
+    onIncident(incident) {
+      metrics.watchRestarts.inc({ kind: incident.type.kind, cause: incident.cause });
+      log[incident.cause === 'Refused' ? 'warn' : 'info'](incidentText(incident));
+    },
+    onLive: (object) => writer.look(object),
+  });
+  const provider: Provider = {
+    start: (publish) =>
+      watched.start((publication) => {
+        inputProblems = publication.problems;
+        publish(publication);
+      }),
+    close: () => watched.close(),
+    locate: (object, path) => watched.locate(object, path),
+  };
+
+  const recorder = createEventRecorder({
+    api,
+    leader: elector,
+    clock,
+    instance: identity,
+    onError: (error) => log.warn({ error: errorMessage(error) }, 'an Event could not be written'),
+  });
+  const readinessEvents = createReadinessEvents();
+  const refusalEvents = createRefusalEvents((object) => watched.live(object)?.uid);
+  const writer = createStatusWriter({
+    api,
+    live: (object) => watched.live(object),
+    leader: elector,
+    clock,
+    onWritten(change) {
+      const event = readinessEvents(change);
+      if (event) recorder.record(event);
+    },
+    onError: ({ kind, namespace: where, name }, error) =>
+      log.warn({ error: errorMessage(error) }, `the status of ${kind} ${where}/${name} could not be written`),
+  });
+  const statusSink: StatusSink = {
+    update(statuses: Iterable<ObjectStatus>) {
+      const all = [...statuses];
+      writer.update([...all, ...refusedStatuses(inputProblems, (object) => watched.live(object))]);
+      for (const event of refusalEvents(all)) recorder.record(event);
+    },
+    nodeLost: ({ id, kind }) =>
+      recorder.record({
+        // A node is named by its pod first; one outside the cluster is only a name.
+        object: { kind: 'Pod', namespace, name: id.split('/')[0] ?? id },
+        uid: '',
+        type: 'Warning',
+        reason: 'DataPlaneLost',
+        message: `${kind} ${id} vanished without goodbye and is no longer expected to take up changes`,
+      }),
+    async close() {
+      await writer.close();
+      await recorder.close();
+    },
+  };
+
+  const secrets = createGeneratedSecrets<GeneratedKeyRequest>({
+    api,
+    live: (object) => watched.live(object),
+    leader: elector,
+    requestsOf: generatedKeyRequests,
+    dataOf: (request, present) => ({ ...generateKeyData(request, present, clock(), randomBytes) }),
+    onGenerated: ({ kind, key }) =>
+      log.info(`${kind === 'create' ? 'generated' : 'rotated'} the key of SignatureKey ${key}`),
+    onFault: ({ key }, message) => log.error(`SignatureKey ${key}: the generated key: ${message}`),
+  });
+
+  return {
+    name: config.context ?? 'Kubernetes',
+    context: clusterTranslateContext(config),
+    provider,
+    missing: () => watched.missing,
+    refresh: () => watched.refresh(),
+    keys: {
+      // What is due is written in the background and comes back by the watch, as every other Secret does.
+      complete(resources) {
+        secrets.reconcile(resources);
+        return Promise.resolve(resources);
+      },
+    },
+    leadership,
+    statusSink,
+    async close() {
+      await secrets.close();
+      api.close();
+    },
+  };
+}
+
+function incidentText({ type, namespace, cause, message, relist }: WatchIncident): string {
+  const where = namespace === undefined ? '' : ` of ${namespace}`;
+  return `watch of ${type.kind}s${where} ended (${cause}: ${message}); ${relist ? 'listing again' : 'going on'}`;
+}
