@@ -10,6 +10,7 @@ import { addLintCommand } from './lint.js';
 import { addRenderCommand } from './render.js';
 import { addRunCommand } from './run.js';
 import { addSignCommand } from './sign.js';
+import { addStatusCommand } from './status.js';
 import { addUsageCommand } from './usage.js';
 import { addVerifyCommand } from './verify.js';
 import { addVersionCommand } from './version.js';
@@ -43,6 +44,7 @@ export async function runProgram(args: readonly string[], io: CommandIo): Promis
   addLintCommand(program, io, setExitCode);
   addRenderCommand(program, io, setExitCode);
   addKeysCommand(program, io);
+  addStatusCommand(program, io, setExitCode);
   addUsageCommand(program, io);
   addSignCommand(program, io);
   addVerifyCommand(program, io, setExitCode);

@@ -166,7 +166,7 @@ if (typeof binaries === 'string') {
       });
 
     async function may(user: string, namespace: string, verb: string, resource: string): Promise<boolean> {
-      const [, group, plural, subresource, name] = must(/^([^/]*)\/([^/:]+)(?:\/([^:]+))?(?::(.+))?$/.exec(resource));
+      const [, group, plural, subresource, name] = /^([^/]*)\/([^/:]+)(?:\/([^:]+))?(?::(.+))?$/.exec(resource) ?? [];
       const { status } = await post('/apis/authorization.k8s.io/v1/subjectaccessreviews', {
         apiVersion: 'authorization.k8s.io/v1',
         kind: 'SubjectAccessReview',

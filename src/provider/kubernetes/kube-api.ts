@@ -6,7 +6,7 @@ import { Agent, type RequestOptions, request as httpsRequest } from 'node:https'
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { AppError, errorMessage } from '../../lib/errors.js';
 import { type KubeCredentials, type KubeLocation, loadCredentials } from './kube-credentials.js';
-import { collectionPath, type ResourceType, SECRET } from './resource-types.js';
+import { collectionPath, POD, type ResourceType, SECRET } from './resource-types.js';
 
 /** An object as the server sent it: untrusted until checked. */
 export type RawObject = Readonly<Record<string, unknown>>;
@@ -72,9 +72,19 @@ export interface KubeApi {
   patch(path: ObjectPath, body: RawObject, options: PatchOptions): Promise<RawObject>;
   /** The type of a Secret without its data; `undefined` when there is no such Secret. */
   secretType(namespace: string, name: string): Promise<string | undefined>;
+  /** GET of a JSON page that a pod serves, through the API server. */
+  podPage(pod: PodPage, signal?: AbortSignal): Promise<RawObject>;
   /** Of the service account or the kubeconfig's context. */
   readonly namespace: string | undefined;
   close(): void;
+}
+
+export interface PodPage {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly port: number;
+  /** Without the leading slash. */
+  readonly page: string;
 }
 
 /** The server refused, or could not be asked. */
@@ -243,6 +253,11 @@ class HttpKubeApi implements KubeApi {
       if (hasStatus(error, 404)) return undefined;
       throw error;
     }
+  }
+
+  podPage({ namespace, pod, port, page }: PodPage, signal?: AbortSignal): Promise<RawObject> {
+    const path = `${collectionPath(POD, namespace)}/${encodeURIComponent(pod)}:${String(port)}/proxy/${page}`;
+    return this.#json({ method: 'GET', path, signal });
   }
 
   close(): void {

@@ -32,6 +32,7 @@ export const OUR_TYPES = Object.fromEntries(KINDS.map((kind) => [kind, ours(kind
 >;
 export const SECRET = core('Secret', 'secrets');
 export const SERVICE = core('Service', 'services');
+export const POD = core('Pod', 'pods');
 export const NAMESPACE = core('Namespace', 'namespaces', false);
 export const EVENT: ResourceType = {
   group: 'events.k8s.io',
