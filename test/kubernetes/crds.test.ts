@@ -104,5 +104,30 @@ if (typeof binaries === 'string') {
         }
       });
     });
+
+    describe('its status can be written by server-side apply', () => {
+      // Apply merges spec too, and fails on lists that it cannot merge.
+      const objects = readCrdCases().flatMap(({ name, valid, earlier, judged }, index) => {
+        const object = judged as Resource;
+        return valid && earlier.length === 0
+          ? [[name, { ...object, metadata: { ...object.metadata, name: `apply-${index}` } } as Resource] as const]
+          : [];
+      });
+      test.each(objects)('%s', async (_name, object) => {
+        expect((await create(object)).status).toBe(201);
+        const { apiVersion, kind } = object as Resource & { apiVersion: string };
+        const condition = { type: 'Ready', status: 'True', reason: 'Ready', message: '' };
+        const { status, body } = await server.request(
+          'PATCH',
+          `${pathOf(object)}/${object.metadata.name}/status?fieldManager=test&force=true`,
+          {
+            ...{ apiVersion, kind, metadata: { name: object.metadata.name } },
+            status: { conditions: [{ ...condition, lastTransitionTime: '2030-01-01T00:00:00Z' }] },
+          },
+          'application/apply-patch+yaml',
+        );
+        expect({ status, message: body['message'] }).toEqual({ status: 200, message: undefined });
+      });
+    });
   });
 }
