@@ -34,7 +34,7 @@ export function renderEnvoyFiles(config: Config, folder: string): ReadonlyMap<st
     certificatePath: config.xdsCert,
     privateKeyPath: config.xdsKey,
     caPath: config.xdsCa,
-    serverName: config.controllerName,
+    serverNames: [config.controllerName],
   });
   return new Map([
     ['envoy.yaml', toEnvoyJson(BootstrapSchema, bootstrap)],

@@ -3,13 +3,10 @@ import { create } from '@bufbuild/protobuf';
 import { isIP } from 'node:net';
 import { BootstrapSchema, type Bootstrap } from '../../gen/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import { ClusterSchema, Cluster_DiscoveryType, type Cluster } from '../../gen/envoy/config/cluster/v3/cluster_pb.js';
-import type { Address } from '../../gen/envoy/config/core/v3/address_pb.js';
 import { ApiConfigSource_ApiType, ApiVersion } from '../../gen/envoy/config/core/v3/config_source_pb.js';
-import { LbEndpointSchema, type LbEndpoint } from '../../gen/envoy/config/endpoint/v3/endpoint_components_pb.js';
 import { DownstreamConnectionsConfigSchema } from '../../gen/envoy/extensions/resource_monitors/downstream_connections/v3/downstream_connections_pb.js';
-import { HttpProtocolOptionsSchema } from '../../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
-import { AUTHZ_CLUSTER, XDS_CLUSTER } from '../names.js';
-import { HTTP_PROTOCOL_OPTIONS } from './cluster.js';
+import { XDS_CLUSTER } from '../names.js';
+import { authzCluster, endpoint, http2 } from './authz-cluster.js';
 import { adsSource } from './config-source.js';
 import { any, duration, pipeAddress, socketAddress } from './messages.js';
 import type { BootstrapOptions, XdsAddress } from './options.js';
@@ -43,7 +40,12 @@ export function renderBootstrap(options: BootstrapOptions): Bootstrap {
         ],
       },
     },
-    staticResources: { clusters: [xdsCluster(options.xds), authzCluster(options.authorizerSocketPaths)] },
+    staticResources: {
+      clusters: [
+        xdsCluster(options.xds),
+        authzCluster(options.authorizerSocketPaths.map((socketPath) => ({ socketPath }))),
+      ],
+    },
     overloadManager: {
       resourceMonitors: [
         {
@@ -61,23 +63,6 @@ export function renderBootstrap(options: BootstrapOptions): Bootstrap {
     deferredStatOptions: { enableDeferredCreationStats: true },
   });
 }
-
-const endpoint = (address: Address): LbEndpoint =>
-  create(LbEndpointSchema, { hostIdentifier: { case: 'endpoint', value: { address } } });
-
-const http2 = (keepaliveMs: number) => ({
-  [HTTP_PROTOCOL_OPTIONS]: any(HttpProtocolOptionsSchema, {
-    upstreamProtocolOptions: {
-      case: 'explicitHttpConfig',
-      value: {
-        protocolConfig: {
-          case: 'http2ProtocolOptions',
-          value: { connectionKeepalive: { interval: duration(keepaliveMs), timeout: duration(keepaliveMs / 5) } },
-        },
-      },
-    },
-  }),
-});
 
 function xdsCluster(xds: BootstrapOptions['xds']): Cluster {
   const isStatic = 'socketPath' in xds || isIP(xds.host) !== 0;
@@ -110,41 +95,3 @@ const leaderOnly = ({ healthService, tls }: XdsAddress) => ({
   ],
   transportSocket: xdsTls(tls),
 });
-
-/**
- * Measured together in envoy.md §7: with these settings and the filter's retries no request fails while an
- * authorizer restarts. The default `max_retries: 3` alone would undo it.
- */
-function authzCluster(socketPaths: readonly string[]): Cluster {
-  return create(ClusterSchema, {
-    name: AUTHZ_CLUSTER,
-    clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
-    connectTimeout: duration(100),
-    loadAssignment: {
-      clusterName: AUTHZ_CLUSTER,
-      endpoints: [{ lbEndpoints: socketPaths.map((path) => endpoint(pipeAddress(path))) }],
-    },
-    circuitBreakers: { thresholds: [{ maxRequests: 10_000, maxPendingRequests: 10_000, maxRetries: 1_000 }] },
-    outlierDetection: {
-      consecutive5xx: 3,
-      splitExternalLocalOriginErrors: true,
-      consecutiveLocalOriginFailure: 2,
-      interval: duration(1_000),
-      baseEjectionTime: duration(5_000),
-      maxEjectionPercent: 50,
-    },
-    // A worker that leaves is told from one that serves before it closes, and one that came back is no longer
-    // ejected as soon as it answers: workers can be restarted one after the other.
-    healthChecks: [
-      {
-        timeout: duration(1_000),
-        interval: duration(1_000),
-        noTrafficInterval: duration(1_000),
-        unhealthyThreshold: 2,
-        healthyThreshold: 1,
-        healthChecker: { case: 'grpcHealthCheck', value: {} },
-      },
-    ],
-    typedExtensionProtocolOptions: http2(5_000),
-  });
-}

@@ -66,7 +66,8 @@ function renderCluster(backend: Backend, caBundlePath: string): Cluster {
 }
 
 const STATIC: Cluster['clusterDiscoveryType'] = { case: 'type', value: Cluster_DiscoveryType.STATIC };
-const DNS = {
+/** A name that is resolved again and again, each of its addresses an endpoint. */
+export const DNS = {
   case: 'clusterType' as const,
   value: {
     name: 'envoy.cluster.dns',

@@ -8,9 +8,13 @@ import {
   HeaderMutationSchema as MutationSchema,
   type HeaderMutation as Mutation,
 } from '../../gen/envoy/config/common/mutation_rules/v3/mutation_rules_pb.js';
-import { HeaderMutationSchema } from '../../gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js';
+import type { Any } from '@bufbuild/protobuf/wkt';
+import {
+  HeaderMutationPerRouteSchema,
+  HeaderMutationSchema,
+} from '../../gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js';
 import { HEADER_MUTATION_FILTER } from '../names.js';
-import { extension } from './messages.js';
+import { any, extension } from './messages.js';
 
 const removePrefix = (prefix: string): Mutation =>
   create(MutationSchema, {
@@ -30,10 +34,14 @@ const removeAll = (): Mutation =>
 
 const ownAndCredential = [remove('authorization'), removePrefix('x-countersign-')];
 
-export const headerMutationFilter = extension(HEADER_MUTATION_FILTER, HeaderMutationSchema, {
-  mutations: {
-    requestTrailersMutations: [removeAll()],
-    responseMutations: ownAndCredential,
-    responseTrailersMutations: ownAndCredential,
-  },
-});
+const mutations = {
+  requestTrailersMutations: [removeAll()],
+  responseMutations: ownAndCredential,
+  responseTrailersMutations: ownAndCredential,
+};
+
+export const headerMutationFilter = extension(HEADER_MUTATION_FILTER, HeaderMutationSchema, { mutations });
+
+/** For a listener that serves others too: the filter does nothing by itself, and this where it is set. */
+export const idleHeaderMutationFilter = extension(HEADER_MUTATION_FILTER, HeaderMutationSchema, {});
+export const headerMutationPerRoute: Any = any(HeaderMutationPerRouteSchema, { mutations });

@@ -12,12 +12,16 @@ import { extAuthzFilter } from './ext-authz.js';
 import { extension } from './messages.js';
 import type { RenderOptions } from './options.js';
 
-export const httpFilters = ({ authz }: RenderOptions): readonly HttpFilter[] =>
+/** @param headerMutation where the listener serves others too, one that does nothing by itself. */
+export const httpFilters = (
+  { authz }: Pick<RenderOptions, 'authz'>,
+  headerMutation = headerMutationFilter,
+): readonly HttpFilter[] =>
   [
     // First: a preflight carries no credential, and the headers it promises belong on denials too.
     corsFilter,
     // Touches trailers and responses only, so its place among the requests' filters does not matter.
-    headerMutationFilter,
+    headerMutation,
     // Directly before the router: nothing after it may change what was verified and signed.
     extAuthzFilter(authz.timeoutMs),
     // Last by definition. No x-envoy-* headers of its own: they would reach the backend unsigned.

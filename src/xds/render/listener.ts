@@ -1,5 +1,5 @@
 /** Listeners and their HTTP connection manager. Field choices: envoy.md §1, §5 and security-and-reliability §1.3. */
-import { create } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { ListenerSchema, type Listener } from '../../gen/envoy/config/listener/v3/listener_pb.js';
 import { HttpProtocolOptions_HeadersWithUnderscoresAction } from '../../gen/envoy/config/core/v3/protocol_pb.js';
 import {
@@ -24,7 +24,7 @@ const HEADERS_TIMEOUT_MS = 10_000;
 /** Nothing in either direction; routes set their own once one is chosen. */
 const STREAM_IDLE_MS = 300_000;
 const CONNECTION_IDLE_MS = 300_000;
-const CONNECTION_BUFFER_BYTES = 1024 * 1024;
+export const CONNECTION_BUFFER_BYTES = 1024 * 1024;
 
 /** The broadcast address is never a peer. */
 const NOBODY = { addressPrefix: '255.255.255.255', prefixLen: 32 };
@@ -71,7 +71,12 @@ const connectionManager = (statPrefix: string, options: RenderOptions) =>
     httpFilters: [...httpFilters(options)],
     accessLog: [accessLog],
     localReplyConfig,
+    ...connectionSettings(options),
+  });
 
+/** What is read from the wire and believed, alike in every Envoy in front of an authorizer. */
+export const connectionSettings = (options: Pick<RenderOptions, 'trustedHops'>) =>
+  ({
     // Byte for byte: what is signed, matched and forwarded is what arrived. The guard refuses the rest.
     normalizePath: false,
     mergeSlashes: false,
@@ -100,4 +105,4 @@ const connectionManager = (statPrefix: string, options: RenderOptions) =>
       headersWithUnderscoresAction: HttpProtocolOptions_HeadersWithUnderscoresAction.ALLOW,
     },
     http2ProtocolOptions: HTTP2,
-  });
+  }) satisfies MessageInitShape<typeof HttpConnectionManagerSchema>;

@@ -16,6 +16,7 @@ import {
 import { REASONS, type UniformCode } from '../../lib/reason.js';
 import { EXT_AUTHZ_FILTER } from '../names.js';
 import { NON_CANONICAL_PATH } from './guard.js';
+import { escapeRegex } from './regex.js';
 
 interface Reply {
   readonly when: readonly AccessLogFilter[];
@@ -33,35 +34,42 @@ const status = (op: ComparisonFilter_Op, value: number): AccessLogFilter =>
 const is = (value: number): AccessLogFilter => status(ComparisonFilter_Op.EQ, value);
 const atLeast = (value: number): AccessLogFilter => status(ComparisonFilter_Op.GE, value);
 
-/** True unless the authorizer refused: it has not been asked, it failed, or it allowed and Envoy refused later. */
-const notDenied: AccessLogFilter = create(AccessLogFilterSchema, {
-  filterSpecifier: {
-    case: 'metadataFilter',
-    value: {
-      matcher: {
-        filter: EXT_AUTHZ_FILTER,
-        path: [{ segment: { case: 'key', value: 'decision' } }],
-        value: { matchPattern: { case: 'stringMatch', value: { matchPattern: { case: 'exact', value: 'allow' } } } },
+/** The authorizer allowed the request; where it was not asked, `unasked`. */
+const decided = (unasked: boolean): AccessLogFilter =>
+  create(AccessLogFilterSchema, {
+    filterSpecifier: {
+      case: 'metadataFilter',
+      value: {
+        matcher: {
+          filter: EXT_AUTHZ_FILTER,
+          path: [{ segment: { case: 'key', value: 'decision' } }],
+          value: { matchPattern: { case: 'stringMatch', value: { matchPattern: { case: 'exact', value: 'allow' } } } },
+        },
+        matchIfKeyNotFound: unasked,
       },
-      matchIfKeyNotFound: true,
     },
-  },
-});
+  });
 
-const nonCanonicalPath: AccessLogFilter = create(AccessLogFilterSchema, {
-  filterSpecifier: {
-    case: 'headerFilter',
-    value: {
-      header: {
-        name: ':path',
-        headerMatchSpecifier: {
-          case: 'stringMatch',
-          value: { matchPattern: { case: 'safeRegex', value: { regex: NON_CANONICAL_PATH } } },
+/** True unless the authorizer refused: it has not been asked, it failed, or it allowed and Envoy refused later. */
+const notDenied = decided(true);
+
+const headerMatches = (name: string, regex: string): AccessLogFilter =>
+  create(AccessLogFilterSchema, {
+    filterSpecifier: {
+      case: 'headerFilter',
+      value: {
+        header: {
+          name,
+          headerMatchSpecifier: {
+            case: 'stringMatch',
+            value: { matchPattern: { case: 'safeRegex', value: { regex } } },
+          },
         },
       },
     },
-  },
-});
+  });
+
+const nonCanonicalPath = headerMatches(':path', NON_CANONICAL_PATH);
 
 /** First match wins. */
 const REPLIES: readonly Reply[] = [
@@ -78,14 +86,32 @@ const REPLIES: readonly Reply[] = [
   { when: [atLeast(400)], code: 'BadRequest', message: 'The request is malformed.' },
 ];
 
-/** No format for the rest: without a mapper Envoy keeps body and content type of the reply. */
-export const localReplyConfig: LocalReplyConfig = create(LocalReplyConfigSchema, {
-  mappers: REPLIES.map(({ when, code, message }) =>
-    create(ResponseMapperSchema, {
-      filter: { filterSpecifier: { case: 'andFilter', value: { filters: [...when, notDenied] } } },
-      bodyFormatOverride: {
-        format: { case: 'jsonFormat', value: { code, message, requestId: '%REQ(X-REQUEST-ID)%' } },
-      },
-    }),
-  ),
-});
+/**
+ * No format for the rest: without a mapper Envoy keeps body and content type of the reply. `among` narrows the mappers to
+ * some requests of a listener that serves others too.
+ */
+export const localReplies = (among: readonly AccessLogFilter[]): LocalReplyConfig =>
+  create(LocalReplyConfigSchema, {
+    mappers: REPLIES.map(({ when, code, message }) =>
+      create(ResponseMapperSchema, {
+        filter: { filterSpecifier: { case: 'andFilter', value: { filters: [...when, notDenied, ...among] } } },
+        bodyFormatOverride: {
+          format: { case: 'jsonFormat', value: { code, message, requestId: '%REQ(X-REQUEST-ID)%' } },
+        },
+      }),
+    ),
+  });
+
+export const localReplyConfig: LocalReplyConfig = localReplies([]);
+
+/**
+ * Requests to these hosts, by the `:authority` that the caller sent, and those the authorizer allowed: it may have
+ * given them another one. `*.example.com` is any host below.
+ */
+export function toHosts(hostnames: readonly string[]): AccessLogFilter {
+  const names = hostnames.map((name) => (name.startsWith('*') ? `.+${escapeRegex(name.slice(1))}` : escapeRegex(name)));
+  const byName = headerMatches(':authority', `(?i)(${names.join('|')})(:[0-9]+)?`);
+  return create(AccessLogFilterSchema, {
+    filterSpecifier: { case: 'orFilter', value: { filters: [byName, decided(false)] } },
+  });
+}

@@ -41,13 +41,16 @@ export interface XdsAddress {
   };
 }
 
-/** PEM files of Envoy towards the controller. */
+/** PEM files of Envoy towards the controller, or towards authorizers on the network. */
 export interface XdsTlsFiles {
   readonly certificatePath: string;
   readonly privateKeyPath: string;
   readonly caPath: string;
-  readonly serverName: string;
+  /** Names of which the other side's certificate must have one: DNS, or URIs where they hold `://`. */
+  readonly serverNames: readonly string[];
 }
+
+export type AuthorizerAddress = { readonly socketPath: string } | { readonly host: string; readonly port: number };
 
 export interface BootstrapOptions {
   readonly nodeId: string;

@@ -1,4 +1,4 @@
-/** Envoy's own certificate towards the controller, from files that it reads again when they change. */
+/** Envoy's own certificate towards controller and authorizers, from files that it reads again when they change. */
 import { create } from '@bufbuild/protobuf';
 import { dirname } from 'node:path';
 import { TransportSocketSchema, type TransportSocket } from '../../gen/envoy/config/core/v3/base_pb.js';
@@ -13,8 +13,10 @@ import { UpstreamTlsContextSchema } from '../../gen/envoy/extensions/transport_s
 import { any } from './messages.js';
 import type { XdsAddress, XdsTlsFiles } from './options.js';
 
-const CERTIFICATE = 'xds-certificate';
-const VALIDATION = 'xds-validation';
+/** Names of the two secrets. */
+const XDS = { certificate: 'xds-certificate', validation: 'xds-validation' };
+/** In somebody's own Envoy. */
+export const AUTHORIZER_SECRETS = { certificate: 'countersign-certificate', validation: 'countersign-validation' };
 
 const secretAt = (name: string, path: string) => ({
   name,
@@ -24,7 +26,7 @@ const secretAt = (name: string, path: string) => ({
   },
 });
 
-export const xdsTls = (tls: XdsAddress['tls']): TransportSocket =>
+export const xdsTls = (tls: XdsAddress['tls'], names = XDS): TransportSocket =>
   create(TransportSocketSchema, {
     name: 'envoy.transport_sockets.tls',
     configType: {
@@ -34,10 +36,10 @@ export const xdsTls = (tls: XdsAddress['tls']): TransportSocket =>
         commonTlsContext: {
           tlsParams: { tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_2 },
           alpnProtocols: ['h2'],
-          tlsCertificateSdsSecretConfigs: [secretAt(CERTIFICATE, tls.certificateSecretPath)],
+          tlsCertificateSdsSecretConfigs: [secretAt(names.certificate, tls.certificateSecretPath)],
           validationContextType: {
             case: 'validationContextSdsSecretConfig',
-            value: secretAt(VALIDATION, tls.validationSecretPath),
+            value: secretAt(names.validation, tls.validationSecretPath),
           },
         },
       }),
@@ -47,12 +49,12 @@ export const xdsTls = (tls: XdsAddress['tls']): TransportSocket =>
 const file = (filename: string) => ({ specifier: { case: 'filename' as const, value: filename } });
 
 /** The two secret files of a bootstrap, as file-based discovery has them. They name files and hold no key material. */
-export function xdsSecrets({ certificatePath, privateKeyPath, caPath, serverName }: XdsTlsFiles): {
-  readonly certificate: DiscoveryResponse;
-  readonly validation: DiscoveryResponse;
-} {
+export function xdsSecrets(
+  { certificatePath, privateKeyPath, caPath, serverNames }: XdsTlsFiles,
+  names = XDS,
+): { readonly certificate: DiscoveryResponse; readonly validation: DiscoveryResponse } {
   const certificate = any(SecretSchema, {
-    name: CERTIFICATE,
+    name: names.certificate,
     type: {
       case: 'tlsCertificate',
       value: {
@@ -63,18 +65,16 @@ export function xdsSecrets({ certificatePath, privateKeyPath, caPath, serverName
     },
   });
   const validation = any(SecretSchema, {
-    name: VALIDATION,
+    name: names.validation,
     type: {
       case: 'validationContext',
       value: {
         trustedCa: file(caPath),
         watchedDirectory: { path: dirname(caPath) },
-        matchTypedSubjectAltNames: [
-          {
-            sanType: SubjectAltNameMatcher_SanType.DNS,
-            matcher: { matchPattern: { case: 'exact', value: serverName } },
-          },
-        ],
+        matchTypedSubjectAltNames: serverNames.map((name) => ({
+          sanType: name.includes('://') ? SubjectAltNameMatcher_SanType.URI : SubjectAltNameMatcher_SanType.DNS,
+          matcher: { matchPattern: { case: 'exact' as const, value: name } },
+        })),
       },
     },
   });

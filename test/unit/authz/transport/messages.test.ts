@@ -129,9 +129,14 @@ describe('a Check', () => {
       partial,
     );
   });
-  const faults: readonly { what: string; sent?: Http; attributes?: Attributes; fault: RegExp }[] = [
+  interface Sent {
+    readonly headerMap?: ReturnType<typeof headerMap> | undefined;
+    readonly body?: string;
+    readonly rawBody?: Uint8Array<ArrayBuffer>;
+  }
+  const faults: readonly { what: string; sent?: Sent; attributes?: Attributes; fault: RegExp }[] = [
     { what: 'headers as a map only', sent: { headerMap: undefined }, fault: /encode_raw_headers/ },
-    { what: 'a body as text', sent: { body: 'text', rawBody: undefined }, fault: /pack_as_bytes/ },
+    { what: 'a body as text', sent: { body: 'text', rawBody: new Uint8Array() }, fault: /pack_as_bytes/ },
     { what: 'no context of ours', attributes: { contextExtensions: { other: 'x' } }, fault: /context_extensions/ },
     { what: 'no :path', sent: { headerMap: headerMap(...SENT_ALWAYS.slice(1)) }, fault: /:path .*allowed_headers/ },
     {
