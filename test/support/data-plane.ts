@@ -9,9 +9,8 @@ import { launchEnvoy, type EnvoyProcess } from './envoy-process.js';
 import { eventually } from './eventually.js';
 import type { GatewayStatus } from './gateway.js';
 import { freePort } from './ports.js';
+import { projectFolder } from './project-folder.js';
 import { writeTlsFolder, type TlsFolder } from './tls-folder.js';
-
-const root = join(import.meta.dirname, '../..');
 
 export interface Program {
   readonly child: ChildProcess;
@@ -22,13 +21,15 @@ export interface Program {
 
 /** Builds when dist is older than src. Call it once, before the programs of a test. */
 export async function build(): Promise<void> {
-  const child = spawn(process.execPath, [join(root, 'scripts/countersign.mjs'), 'version'], { stdio: 'ignore' });
+  const child = spawn(process.execPath, [join(projectFolder, 'scripts/countersign.mjs'), 'version'], {
+    stdio: 'ignore',
+  });
   const [code] = (await once(child, 'exit')) as [number | null];
   if (code !== 0) throw new Error('the build failed');
 }
 
 export function startProgram(...args: readonly string[]): Program {
-  const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), ...args], {
+  const child = spawn(process.execPath, [join(projectFolder, 'dist/cli/main.js'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {},
   });
@@ -101,6 +102,7 @@ export interface DataPlaneOptions {
   /** host:port at which Envoy and authorizers ask for the controller, such as a proxy's. Default: the controller itself. */
   readonly controllerAddress?: string;
   readonly controllerFlags?: readonly string[];
+  readonly authorizerFlags?: readonly string[];
   /** Default true. */
   readonly withController?: boolean;
 }
@@ -114,7 +116,14 @@ const kubernetesFlags = ({ kubeconfig, context, namespace, watchNamespaces = [] 
 
 /** Resolves when everything that was started answers; with a controller, when Envoy and all workers serve. */
 export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
-  const { files = {}, kubernetes, workers = 2, controllerFlags = [], withController = true } = options;
+  const {
+    files = {},
+    kubernetes,
+    workers = 2,
+    controllerFlags = [],
+    authorizerFlags = [],
+    withController = true,
+  } = options;
   const folder = await mkdtemp(join(tmpdir(), 'cs-'));
   const [manifests, sockets, envoyFolder] = ['manifests', 's', 'envoy'].map((name) => join(folder, name)) as [
     string,
@@ -166,6 +175,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     ...dataPlaneFlags,
     ...tlsFlags(tls.authorizer),
     ...['--admin-port', String(authorizerAdminPort), '--log-level', 'debug', '--drain-time', '3s'],
+    ...authorizerFlags,
   );
   const bootstrapped = startProgram('bootstrap', envoyFolder, ...dataPlaneFlags, ...tlsFlags(tls.envoy));
   await bootstrapped.exit;
