@@ -7,11 +7,11 @@ import { stringify } from 'yaml';
 import { keyDeletionPolicy } from '../dist/provider/kubernetes/admission-policy.js';
 import * as rbac from '../dist/provider/kubernetes/rbac.js';
 import { chartTable, chartSchema } from './chart/values.mjs';
-import { findHelm, renderInstall } from './chart/render.mjs';
+import { findProgram, renderInstall } from './chart/render.mjs';
 
 const root = join(import.meta.dirname, '..');
 const CHART = 'charts/countersign';
-const helm = findHelm();
+const helm = findProgram('helm');
 const yaml = (value) => stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
 const FULLNAME = '{{ include "countersign.fullname" . }}';
 const wanted = new Map([

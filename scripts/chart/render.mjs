@@ -3,13 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** Path of helm; `undefined` = not found. */
-export function findHelm({ KUBEBUILDER_ASSETS, PATH = '' } = process.env) {
+/** Path of a program in KUBEBUILDER_ASSETS or on PATH; `undefined` = not found. */
+export function findProgram(name, { KUBEBUILDER_ASSETS, PATH = '' } = process.env) {
   for (const folder of [KUBEBUILDER_ASSETS, ...PATH.split(delimiter)]) {
     if (!folder) continue;
     try {
-      accessSync(join(folder, 'helm'), constants.X_OK);
-      return join(folder, 'helm');
+      accessSync(join(folder, name), constants.X_OK);
+      return join(folder, name);
     } catch {
       continue;
     }
@@ -25,7 +25,7 @@ export function renderInstall(helm, chart) {
     helm,
     [
       ...['template', 'countersign', chart, '--namespace', NAMESPACE, '--kube-version', '1.31.0'],
-      ...['--skip-tests', '--set', 'crds.enabled=false,tests.enabled=false'],
+      ...['--set', 'crds.enabled=false,tests.enabled=false'],
     ],
     { encoding: 'utf8' },
   );

@@ -97,7 +97,7 @@ export const SETTINGS = {
     default: [],
     about:
       'A server of a Redis Cluster, instead of --redis-url; the others are learned from it. Repeatable. Limits of scope Plan are refused then.',
-    commands: RESOURCES,
+    commands: [...RESOURCES, 'authorizer'],
   },
   redisUsernameFile: {
     flag: '--redis-username-file',

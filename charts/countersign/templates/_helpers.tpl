@@ -153,21 +153,21 @@ annotations:
 {{/* Whose data plane: node id, controller, names. */}}
 {{- define "countersign.dataPlaneArgs" -}}
 - --node-id=$(POD_NAME)
-- --controller-address={{ include "countersign.controller.address" . }}
-- --controller-name={{ include "countersign.certificate.name" (dict "root" . "role" "controller") }}
-- --workers={{ .Values.authorizer.workers }}
+- "--controller-address={{ include "countersign.controller.address" . }}"
+- "--controller-name={{ include "countersign.certificate.name" (dict "root" . "role" "controller") }}"
+- "--workers={{ .Values.authorizer.workers }}"
 {{- end }}
 
 {{/* Of authorizers, beside Envoy or in pods of their own. */}}
 {{- define "countersign.authorizer.args" -}}
 - authorizer
 {{ include "countersign.dataPlaneArgs" . }}
-- --admin-address={{ .Values.listenAddress }}
-- --admin-port={{ .Values.authorizer.adminPort }}
-- --trusted-hops={{ .Values.trustedHops }}
-- --drain-time={{ .Values.authorizer.drainTime }}
-- --log-level={{ .Values.logLevel }}
-- --log-format={{ .Values.logFormat }}
+- "--admin-address={{ .Values.listenAddress }}"
+- "--admin-port={{ .Values.authorizer.adminPort }}"
+- "--trusted-hops={{ .Values.trustedHops }}"
+- "--drain-time={{ .Values.authorizer.drainTime }}"
+- "--log-level={{ .Values.logLevel }}"
+- "--log-format={{ .Values.logFormat }}"
 {{- with include "countersign.redis.args" . }}
 {{ . }}
 {{- end }}
@@ -178,7 +178,8 @@ annotations:
 - name: {{ .volume }}
   secret:
     secretName: {{ .secret }}
-    defaultMode: 0440
+    # 0440; as octal number it would mean something else in YAML 1.2.
+    defaultMode: 288
 {{- end }}
 
 {{- define "countersign.podDisruptionBudget" -}}

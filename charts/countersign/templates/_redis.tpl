@@ -7,7 +7,7 @@
 {{- $redis := .Values.redis }}
 {{- $external := $redis.external }}
 {{- if eq $redis.mode "Trial" -}}
-- --redis-url=redis://{{ include "countersign.redis.fullname" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:6379
+- "--redis-url=redis://{{ include "countersign.redis.fullname" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:6379"
 {{- if $redis.trial.passwordSecretName }}
 - --redis-password-file=/etc/countersign/redis/password
 {{- end }}
@@ -18,31 +18,31 @@
 {{- if and $external.sentinels (empty $external.masterName) }}{{ fail "redis.external.masterName is required with redis.external.sentinels" }}{{ end }}
 {{- if and $external.tls.clientCertificate (empty $external.tls.secretName) }}{{ fail "redis.external.tls.secretName is required with redis.external.tls.clientCertificate" }}{{ end }}
 {{- with $external.url -}}
-- --redis-url={{ . }}
+- "--redis-url={{ . }}"
 {{- end }}
 {{- with $external.sentinels -}}
-- --redis-master-name={{ $external.masterName }}
+- "--redis-master-name={{ $external.masterName }}"
 {{- range . }}
-- --redis-sentinel={{ . }}
+- "--redis-sentinel={{ . }}"
 {{- end }}
 {{- end }}
 {{- with $external.cluster }}
 {{- range $index, $server := . }}
 {{- if $index }}
 {{ end -}}
-- --redis-cluster={{ $server }}
+- "--redis-cluster={{ $server }}"
 {{- end }}
 {{- end }}
 {{- with $external.auth }}{{ if .secretName }}
-- --redis-password-file=/etc/countersign/redis/{{ .passwordKey }}
+- "--redis-password-file=/etc/countersign/redis/{{ .passwordKey }}"
 {{- with .usernameKey }}
-- --redis-username-file=/etc/countersign/redis/{{ . }}
+- "--redis-username-file=/etc/countersign/redis/{{ . }}"
 {{- end }}
 {{- end }}{{ end }}
 {{- with $external.sentinelAuth }}{{ if .secretName }}
-- --redis-sentinel-password-file=/etc/countersign/redis-sentinel/{{ .passwordKey }}
+- "--redis-sentinel-password-file=/etc/countersign/redis-sentinel/{{ .passwordKey }}"
 {{- with .usernameKey }}
-- --redis-sentinel-username-file=/etc/countersign/redis-sentinel/{{ . }}
+- "--redis-sentinel-username-file=/etc/countersign/redis-sentinel/{{ . }}"
 {{- end }}
 {{- end }}{{ end }}
 {{- with $external.tls }}
@@ -57,13 +57,13 @@
 - --redis-tls-key=/etc/countersign/redis-tls/tls.key
 {{- end }}
 {{- with .serverName }}
-- --redis-tls-server-name={{ . }}
+- "--redis-tls-server-name={{ . }}"
 {{- end }}
 {{- end }}
 {{- end }}
 {{- if ne $redis.mode "None" }}
-- --redis-command-timeout={{ $redis.commandTimeout }}
-- --redis-connect-timeout={{ $redis.connectTimeout }}
+- "--redis-command-timeout={{ $redis.commandTimeout }}"
+- "--redis-connect-timeout={{ $redis.connectTimeout }}"
 {{- end }}
 {{- end }}
 

@@ -1,0 +1,231 @@
+import { readFileSync, readdirSync, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
+import { loadConfig } from '../../src/config/load.js';
+import { keyOf, SETTINGS, type Setting, type SettingCommand } from '../../src/config/settings.js';
+import { REASONS } from '../../src/lib/reason.js';
+import {
+  certificateRules,
+  CLUSTER_RULES,
+  NAMESPACE_RULES,
+  ownNamespaceRules,
+} from '../../src/provider/kubernetes/rbac.js';
+import { createMetrics } from '../../src/telemetry/metrics.js';
+import { renderInstall, findProgram } from '../../scripts/chart/render.mjs';
+import {
+  CHART,
+  containersOf,
+  helmTemplate,
+  missing,
+  nameOf,
+  objectsOf,
+  podsOf,
+  render,
+  ROOT,
+  run,
+  VALUE_SETS,
+  type KubeObject,
+} from './helm.js';
+
+const GOLDEN = join(ROOT, 'test/chart/golden');
+const updating = process.env['UPDATE_GOLDEN'] === '1';
+const rendered = new Map<string, Promise<string>>();
+/** Each value set is rendered once, without CRDs: those are the same in all. */
+const renderSet = (name: string, file: string): Promise<string> => {
+  const text = rendered.get(name) ?? render('--values', file, '--set', 'crds.enabled=false');
+  rendered.set(name, text);
+  return text;
+};
+const objectsOfSet = async (name: string): Promise<KubeObject[]> =>
+  objectsOf(await renderSet(name, VALUE_SETS.find(([each]) => each === name)![1]));
+const find = (objects: readonly KubeObject[], kind: string, name: string) =>
+  objects.find((object) => object.kind === kind && object.metadata.name === name);
+
+if (missing !== undefined)
+  test.skip(`the chart: ${missing} found neither in KUBEBUILDER_ASSETS nor on PATH`, () => undefined);
+else {
+  describe.each(VALUE_SETS)('the value set %s', (name, file) => {
+    test('passes helm lint --strict', async () => {
+      const { code, stdout } = await run('helm', ['lint', '--strict', '--quiet', CHART, '--values', file]);
+      expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
+    });
+
+    test('renders what its golden file has', async () => {
+      const text = await renderSet(name, file);
+      const golden = join(GOLDEN, `${name}.yaml`);
+      if (updating) writeFileSync(golden, text);
+      expect(text).toBe(existsSync(golden) ? readFileSync(golden, 'utf8') : `${golden} is missing`);
+    });
+
+    test('names no object twice', async () => {
+      const names = objectsOf(await renderSet(name, file)).map(nameOf);
+      expect(names).toEqual([...new Set(names)]);
+    });
+
+    test('runs every container without root, writable root, capabilities or unknown system calls', async () => {
+      for (const pod of podsOf(objectsOf(await renderSet(name, file))).values()) {
+        expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+        for (const container of containersOf(pod).filter((each) => each.name !== 'shipper'))
+          expect(container.securityContext).toEqual({
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ['ALL'] },
+          });
+      }
+    });
+
+    test('gives a token to the controller alone, and variables of Services to nobody', async () => {
+      for (const [pod, spec] of podsOf(objectsOf(await renderSet(name, file)))) {
+        expect([pod, spec.automountServiceAccountToken]).toEqual([pod, pod.endsWith('-controller')]);
+        expect([pod, spec.enableServiceLinks]).toEqual([pod, false]);
+      }
+    });
+
+    test('passes settings that the commands take', async () => {
+      const commands = new Set(['controller', 'authorizer', 'bootstrap']);
+      for (const pod of podsOf(objectsOf(await renderSet(name, file))).values())
+        for (const { args = [] } of containersOf(pod)) {
+          const command = args[0] as SettingCommand;
+          if (commands.has(command)) expect(() => readFlags(command, args.slice(1))).not.toThrow();
+        }
+    });
+  });
+
+  test('every golden file belongs to a value set', () => {
+    const unclaimed = readdirSync(GOLDEN).filter((file) => !VALUE_SETS.some(([name]) => file === `${name}.yaml`));
+    if (updating) for (const file of unclaimed) rmSync(join(GOLDEN, file));
+    expect(updating ? [] : unclaimed).toEqual([]);
+  });
+
+  describe('the schema of values', () => {
+    test.each([
+      ['at the top', 'gatway.replicas=2', 'gatway'],
+      ['in a component', 'controller.replica=2', 'replica'],
+      ['below a component', 'gateway.service.typ=NodePort', 'typ'],
+      ['three levels below', 'gateway.envoy.image.tga=x', 'tga'],
+      ['in a mode', 'redis.external.tls.ca=x', 'ca'],
+      ['in certificates', 'certificates.certManager.issuerRef.nam=x', 'nam'],
+      ['in monitoring', 'monitoring.prometheusRule.label=x', 'label'],
+    ])('refuses a misspelt value %s', async (_, value, word) => {
+      const { code, stderr } = await helmTemplate('--set', value);
+      expect(code).not.toBe(0);
+      expect(stderr).toMatch(new RegExp(`additional propert(y|ies) '?${word}'?`, 'i'));
+    });
+
+    test.each([
+      ['a mode that there is not', 'redis.mode=Cluster'],
+      ['a number as text', 'controller.replicas=two'],
+      ['a password in a URL', 'redis.external.url=redis://user:secret@redis:6379'],
+      ['a host name claim without a namespace', 'hostnames={example.com}'],
+      ['a digest of another kind', 'image.digest=md5:1'],
+    ])('refuses %s', async (_, value) => {
+      const { code, stderr } = await helmTemplate('--set', value);
+      expect(code).not.toBe(0);
+      expect(stderr).toContain("values don't meet the specifications");
+    });
+
+    test.each([
+      ['https without a Secret', 'gateway.https.enabled=true', 'gateway.https.tlsSecretName is required'],
+      ['no listener', 'gateway.http.expose=false', 'nothing would reach the gateway'],
+      ['external Redis without an address', 'redis.mode=External', 'exactly one of url, sentinels and cluster'],
+      ['existing certificates without Secrets', 'certificates.mode=Existing', 'certificates.existing.'],
+      [
+        'both kinds of monitors',
+        'monitoring.serviceMonitor.enabled=true,monitoring.podMonitor.enabled=true',
+        'scrape everything twice',
+      ],
+      ['two ports that are one', 'gateway.http.port=8081', 'must differ'],
+    ])('says what is missing with %s', async (_, value, message) => {
+      const { code, stderr } = await helmTemplate('--set', value);
+      expect(code).not.toBe(0);
+      expect(stderr).toContain(message);
+    });
+
+    test('accepts the values of the GitOps example', async () => {
+      const values = join(ROOT, 'examples/gitops/platform/flux/values.yaml');
+      expect(await helmTemplate('--values', values)).toMatchObject({ code: 0 });
+    });
+  });
+
+  describe('rights', () => {
+    test('the controller has those of the code in the cluster and in its own namespace', async () => {
+      const objects = await objectsOfSet('default');
+      const role = find(objects, 'Role', 'countersign-controller');
+      expect(find(objects, 'ClusterRole', 'countersign-controller')?.['rules']).toEqual(CLUSTER_RULES);
+      expect(role?.['rules']).toEqual([
+        ...ownNamespaceRules('countersign-controller'),
+        ...certificateRules('countersign'),
+      ]);
+    });
+
+    test('it may not touch certificates that others make', async () => {
+      const role = find(await objectsOfSet('existing-certificates'), 'Role', 'countersign-controller');
+      expect(role?.['rules']).toEqual(ownNamespaceRules('countersign-controller'));
+    });
+
+    test('with watched namespaces it has Roles there and nothing is cluster-wide', async () => {
+      const objects = await objectsOfSet('namespaced');
+      expect(objects.filter(({ kind }) => kind.startsWith('Cluster'))).toEqual([]);
+      const roles = objects.filter(({ kind, metadata }) => kind === 'Role' && metadata.name.endsWith('-objects'));
+      expect(roles.map(({ metadata }) => metadata.namespace)).toEqual(['shop', 'mobile']);
+      for (const { rules } of roles) expect(rules).toEqual(NAMESPACE_RULES);
+    });
+  });
+
+  describe('the end of a pod of the gateway', () => {
+    test('comes to Envoy first, which is asked to drain, and to its authorizers when it has ended', async () => {
+      const pod = podsOf(await objectsOfSet('default')).get('countersign-gateway')!;
+      const authorizer = pod.initContainers?.find(({ name }) => name === 'authorizer');
+      const envoy = pod.containers.find(({ name }) => name === 'envoy');
+      // Only a sidecar by restartPolicy gets its signal after the containers.
+      expect(authorizer?.restartPolicy).toBe('Always');
+      expect(authorizer?.lifecycle).toMatchObject({
+        preStop: { exec: { command: ['/nodejs/bin/node', '--eval', expect.stringContaining('/healthcheck/fail')] } },
+      });
+      expect(envoy?.lifecycle).toEqual({ preStop: { sleep: { seconds: 15 } } });
+      expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(15 + 5);
+    });
+  });
+
+  test('alerts name metrics and reasons that exist', async () => {
+    const alerts = parse(readFileSync(join(CHART, 'files/alerts.yaml'), 'utf8')) as { expr: string }[];
+    const known = await createMetrics({ processMetrics: false }).render();
+    for (const { expr } of alerts) {
+      for (const [metric] of expr.matchAll(/countersign_\w+/g))
+        expect(known).toContain(`# TYPE ${metric.replace(/_bucket$/, '')} `);
+      for (const reason of /reason=~"([^"]+)"/.exec(expr)?.[1]?.split('|') ?? [])
+        expect(Object.keys(REASONS)).toContain(reason);
+    }
+    expect(alerts.length).toBeGreaterThan(0);
+  });
+
+  describe('manifests', () => {
+    const read = (name: string) => readFileSync(join(ROOT, 'manifests', name), 'utf8');
+
+    test('install.yaml is what the chart renders by default', () => {
+      expect(renderInstall(findProgram('helm')!, CHART)).toBe(read('install.yaml'));
+    });
+
+    test('the kustomize base builds to the definitions and the installation', async () => {
+      const { code, stdout, stderr } = await run('kubectl', ['kustomize', join(ROOT, 'manifests')]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      const byName = (text: string) => new Map(objectsOf(text).map((object) => [nameOf(object), object]));
+      expect(byName(stdout)).toEqual(byName(`${read('crds.yaml')}\n---\n${read('install.yaml')}`));
+    });
+  });
+}
+
+/** As the command line reads them. @throws ConfigError */
+function readFlags(command: SettingCommand, args: readonly string[]): void {
+  const settings: readonly Setting[] = Object.values(SETTINGS);
+  const flags: Record<string, string | string[]> = {};
+  for (const arg of args.filter((each) => each.startsWith('--'))) {
+    const [, flag = '', value = ''] = /^(--[a-z-]+)=(.*)$/.exec(arg) ?? [];
+    const setting = settings.find((each) => each.flag === flag);
+    if (!setting?.commands.includes(command)) throw new Error(`${command} has no ${arg}`);
+    const before = flags[keyOf(setting)];
+    flags[keyOf(setting)] = setting.many ? [...(Array.isArray(before) ? before : []), value] : value;
+  }
+  loadConfig({ flags, environment: {}, workingFolder: '/' });
+}
