@@ -172,7 +172,7 @@ describe('the pull-request check', () => {
       `#!/bin/sh\ncase "$2" in countersign@?*) shift 2; exec "${process.execPath}" "${cli}" "$@";; esac\nexit 64\n`,
     );
     chmodSync(npx, 0o755);
-    environment = { ...lint.env, PATH: `${folder}:${process.env['PATH'] ?? ''}` };
+    environment = { ...lint.env, PATH: `${folder}:${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` };
     if (!existsSync(cli)) {
       const built = spawnSync('npm', ['run', '-s', 'build'], { cwd: root, encoding: 'utf8' });
       if (built.status !== 0) throw new Error(built.stdout);
@@ -201,6 +201,31 @@ describe('the pull-request check', () => {
     const { codes, output } = check();
     expect({ codes, errors: output.match(/^::error/gm) }).toEqual({ codes: [0, 0], errors: null });
     expect(output).toMatch(/^8 objects, 0 errors, \d+ warnings?; 3 Secrets not in the folder, taken to exist$/m);
+  });
+
+  test('in GitLab passes too, and reports a mistake with its file and line', () => {
+    const { lint: job } = parse(read('.gitlab-ci.yml')) as {
+      lint: { variables: Readonly<Record<string, string>>; script: string[] };
+    };
+    expect(job.variables).toEqual(lint.env);
+    const run = (): number | null =>
+      spawnSync('bash', ['-eo', 'pipefail', '-c', job.script.join('\n')], { cwd: copy, env: environment }).status;
+    expect(run()).toBe(0);
+    withFile(
+      'teams/provider/objects/access.yaml',
+      (text) => text.replace('apis: [list-orders]', 'apis: [list-order]'),
+      () => {
+        expect(run()).toBe(1);
+        const report = JSON.parse(readFileSync(join(copy, 'gl-code-quality-report.json'), 'utf8')) as object[];
+        expect(report).toContainEqual({
+          description: expect.stringContaining('ApiNotFound: Authorization partner: ') as unknown,
+          check_name: 'ApiNotFound',
+          fingerprint: expect.stringMatching(/^[\w+/=]{20,}$/) as unknown,
+          severity: 'major',
+          location: { path: 'teams/provider/objects/access.yaml', lines: { begin: expect.any(Number) as unknown } },
+        });
+      },
+    );
   });
 
   test('points at the line of a mistake', () => {

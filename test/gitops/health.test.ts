@@ -64,10 +64,26 @@ describe('Argo CD with docs/gitops/health.lua', () => {
     expect(code).not.toMatch(/\/\/|[&|]|<<|>>|\bgoto\b|::|\b(string|math|io|os|debug|utf8|coroutine)\s*[.:]|\w:\w/);
   });
 
+  test('docs/gitops.md shows the expressions as they are', () => {
+    const own = expressions[0]?.find(({ kind }) => kind === 'SignatureKey');
+    const shown = /^healthCheckExprs:\n(?: .*\n)+/m.exec(read('docs/gitops.md'))?.[0] ?? '';
+    expect(parse(shown)).toEqual({ healthCheckExprs: [own] });
+  });
+
   test('argocd-cm.yaml holds this script for the whole group', () => {
     const { data } = parse(read('docs/gitops/argocd-cm.yaml')) as { data: Record<string, string> };
     expect(parse(data['resource.customizations'] ?? '')).toEqual({ 'countersign.dev/*': { 'health.lua': script } });
   });
+});
+
+test('docs/upgrade.md names metrics and reasons that are there', () => {
+  const page = read('docs/upgrade.md');
+  for (const [name] of page.matchAll(/\bcountersign_\w+/g))
+    expect(read('docs/reference/metrics.md')).toContain(`\`${name}\``);
+  for (const reason of ['usage_plan_invalid', 'backend_key_unavailable', 'route_mismatch']) {
+    expect(page).toContain(reason);
+    expect(read('docs/reference/reasons.md')).toContain(reason);
+  }
 });
 
 describe('kstatus', () => {
