@@ -41,6 +41,7 @@ const suites = [
   { name: 'feature', about: 'the whole product on real Envoy and real Redis', needs: python },
   { name: 'clients', about: 'unmodified vendor SDKs through the running gateway', needs: python },
   { name: 'backends', about: 'countersign/backend and the example backends, behind the running gateway' },
+  { name: 'gitops', about: 'health in Argo CD and Flux, the GitOps example and its checks, changes of the CRDs' },
   {
     name: 'clients-more',
     about: 'vendor clients in Go, Java and PHP through the running gateway, each where its language is installed',
