@@ -40,7 +40,7 @@ else
 
     afterAll(async () => {
       await server?.stop();
-      await rm(folder, { recursive: true, force: true });
+      if (folder) await rm(folder, { recursive: true, force: true });
     });
 
     test.each(VALUE_SETS)(

@@ -28,6 +28,7 @@ else
 
     const runTest = () =>
       runFile([join(folder, 'signed-request.mjs')], {
+        GATEWAY_SCHEME: 'http',
         GATEWAY_HOST: '127.0.0.1',
         GATEWAY_PORT: String(gateway.httpPort),
         TEST_HOSTNAME: 'countersign-test.invalid',
@@ -77,7 +78,7 @@ else
 
     afterAll(async () => {
       await gateway?.close();
-      await rm(folder, { recursive: true, force: true });
+      if (folder) await rm(folder, { recursive: true, force: true });
     });
 
     test('passes when the signed request is served and the unsigned one refused', async () => {
@@ -143,7 +144,7 @@ describe('before a pod of the gateway ends', () => {
 
   afterAll(async () => {
     await envoy?.stop();
-    await rm(folder, { recursive: true, force: true });
+    if (folder) await rm(folder, { recursive: true, force: true });
   });
 
   const get = (agent: Agent) =>

@@ -3,12 +3,13 @@
 // forwarded with the caller's id, and nothing unsigned got through.
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createServer, request } from 'node:http';
+import { createServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
-const { GATEWAY_HOST, GATEWAY_PORT, TEST_HOSTNAME, TIMEOUT_SECONDS } = process.env;
-const url = `http://${TEST_HOSTNAME}/countersign-test/hello`;
+const { GATEWAY_SCHEME, GATEWAY_HOST, GATEWAY_PORT, TEST_HOSTNAME, TIMEOUT_SECONDS } = process.env;
+const { request } = await import(`node:${GATEWAY_SCHEME}`);
+const url = `${GATEWAY_SCHEME}://${TEST_HOSTNAME}/countersign-test/hello`;
 const keyId = readFileSync('/etc/countersign/key/keyId', 'utf8');
 const deadline = Date.now() + Number(TIMEOUT_SECONDS) * 1000;
 const received = [];
@@ -28,6 +29,9 @@ const send = (headers) =>
         path: new URL(url).pathname,
         headers: { host: TEST_HOSTNAME, ...headers },
         agent: false,
+        // The test's host name is in nobody's certificate; what is proved is the signature.
+        rejectUnauthorized: false,
+        servername: TEST_HOSTNAME,
         timeout: 5000,
       },
       (response) => {
