@@ -145,6 +145,7 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
         log.warn({ node: node.id }, `${node.kind} lost: it vanished and is no longer expected`);
         if (leadership.isLeader) statusSink?.nodeLost(node);
       },
+      onExpected: (names) => leadership.handOver?.(names),
     });
     controller = created;
     closers.push(() => created.close());
@@ -172,20 +173,31 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
     const xds = await listener.listen(`${host}:${String(config.xdsPort)}`);
     closers.push(() => listener.close());
     health.set('xds', true);
+    let term = 0;
+    /** What is served must be as new as what the leader before served: nothing that it revoked comes back. */
+    const lead = async (own: number): Promise<void> => {
+      await opened.refresh?.();
+      await created.flush();
+      if (own !== term || !leadership.isLeader) return;
+      publisher.lead();
+      listener.setServing(true);
+      log.info('this controller leads');
+    };
     leadership.start({
-      onGained: () => {
-        log.info('this controller leads');
+      onGained: (handover) => {
         clearTimeout(graceTimer);
         graceTimer = setTimeout(() => {
           graceTimer = undefined;
           if (latest) onChange({ ...latest, ready: [] });
         }, STATUS_GRACE_MS);
-        publisher.lead();
-        listener.setServing(true);
+        created.onLeading(handover);
+        void lead((term += 1));
       },
       onLost: (reason) => {
+        term += 1;
         // Streams first: what this replica knows may be old already.
         listener.setServing(false);
+        created.onStandby();
         log.warn(`this controller does not lead any more: ${reason}`);
       },
     });

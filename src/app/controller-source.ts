@@ -10,12 +10,20 @@ import type { TlsFiles } from '../xds/server/tls-files.js';
 import { openKeyState, type KeyState } from './key-state.js';
 import type { ExpectedNode } from './node-tracker.js';
 
+export interface LeadershipEvents {
+  /** @param handover what the leader before left. */
+  readonly onGained: (handover: string | undefined) => void;
+  readonly onLost: (reason: string) => void;
+}
+
 /** Which replica acts. */
 export interface Leadership {
   /** `onLost` must have taken effect when it returns: another replica leads from then on. */
-  start(events: { readonly onGained: () => void; readonly onLost: (reason: string) => void }): void;
+  start(events: LeadershipEvents): void;
   /** Judged at each call; asked before everything that only a leader may do. */
   readonly isLeader: boolean;
+  /** Leaves a text for the next leader. */
+  handOver?(text: string): void;
   /** Gives it back, so that another replica need not wait. */
   close(): Promise<void>;
 }
@@ -36,6 +44,8 @@ export interface ControllerSource {
   readonly context: Omit<TranslateContext, 'nowMs'>;
   /** What has not been read yet, for `/readyz`. */
   readonly missing?: () => readonly string[];
+  /** Resolves when what was read is as new as this call. A replica asks when it begins to lead. */
+  readonly refresh?: () => Promise<void>;
   /** Absent: certificates of xDS are files. */
   readonly openCertificates?: () => Promise<Pick<TlsFiles, 'serverCredentials' | 'close'>>;
   /** Generated keys: the resources with their Secrets. On a replica that does not lead it only reads. */
@@ -94,7 +104,7 @@ function alwaysLeading(): Leadership {
   return {
     start({ onGained }) {
       isLeader = true;
-      onGained();
+      onGained(undefined);
     },
     get isLeader() {
       return isLeader;

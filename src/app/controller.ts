@@ -46,6 +46,8 @@ export interface ControllerOptions {
   readonly onChange: (change: ControllerChange) => void;
   /** A node vanished and is no longer expected. */
   readonly onNodeLost?: (node: ExpectedNode) => void;
+  /** Who is expected, as a text for the next leader, when it changed. */
+  readonly onExpected?: (names: string) => void;
 }
 
 export interface ControllerChange {
@@ -65,6 +67,12 @@ export interface Controller {
   onNode(kind: NodeKind, event: NodeEvent): void;
   /** Call it when the health of `limiter` has changed. */
   onLimiterChange(): void;
+  /** This replica leads now. `expected`: what `onExpected` told the leader before. */
+  onLeading(expected: string | undefined): void;
+  /** It leads no more: nodes that leave go to another leader. */
+  onStandby(): void;
+  /** Rebuilds at once what waits for quiet. */
+  flush(): Promise<void>;
   /** Resolves after the first rebuild, when table and snapshot exist. */
   readonly built: Promise<void>;
   /** An Envoy is connected and has held a whole snapshot since it connected. */
@@ -123,6 +131,8 @@ export function createController(options: ControllerOptions): Controller {
   let publishing: Promise<void> | undefined;
   let retireTimer: NodeJS.Timeout | undefined;
   let reportTimer: NodeJS.Timeout | undefined;
+  let standsBy = false;
+  let expectedNames = '';
   let closed = false;
   /** By `typeUrl name`. */
   const rejected = new Map<string, Rejected>();
@@ -199,6 +209,7 @@ export function createController(options: ControllerOptions): Controller {
     for (const node of envoys.holders(typeUrls)) tracker.holds('envoy', node, envoyState);
     for (const node of authorizers.holders()) tracker.holds('authorizer', node, state);
     authorizers.setAuthorizers(tracker.expected('authorizer').length);
+    tellExpected();
     const expected = tracker.expected('envoy');
     if (pending || retireTimer || retiredState === envoyState || expected.length === 0) return;
     if (expected.some(({ held }) => held < envoyState)) return;
@@ -214,7 +225,16 @@ export function createController(options: ControllerOptions): Controller {
     retireTimer.unref();
   }
 
+  function tellExpected(): void {
+    if (standsBy || !options.onExpected) return;
+    const { names } = tracker;
+    if (names === expectedNames) return;
+    expectedNames = names;
+    options.onExpected(names);
+  }
+
   function giveUpNodes(): void {
+    if (standsBy) return;
     const lost = tracker.expire(clock());
     if (lost.length === 0) return;
     for (const node of lost) options.onNodeLost?.(node);
@@ -352,6 +372,17 @@ export function createController(options: ControllerOptions): Controller {
       reportSoon();
     },
     onLimiterChange: () => report(),
+    onLeading(expected) {
+      standsBy = false;
+      if (expected !== undefined) tracker.take(expected, clock());
+      expectedNames = '';
+      progress();
+      reportSoon();
+    },
+    onStandby() {
+      standsBy = true;
+    },
+    flush: () => debounce.flush(),
     get served() {
       return tracker.serves('envoy');
     },

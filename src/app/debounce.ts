@@ -4,6 +4,8 @@ export interface Debounce {
   trigger(): void;
   /** Run at this time even if nothing happens before; replaces an earlier alarm. `undefined` = no alarm. */
   setAlarm(atMs: number | undefined): void;
+  /** Runs at once what waits for quiet; resolves when nothing runs any more. */
+  flush(): Promise<void>;
   /** Runs no more; resolves when a run in progress is over. */
   close(): Promise<void>;
 }
@@ -62,6 +64,10 @@ export function createDebounce({ quietMs, maxMs, run, onError, clock }: Debounce
       const waitMs = Math.max(0, atMs - clock()) + 1;
       alarm = setTimeout(waitMs > MAX_TIMER_MS ? () => this.setAlarm(atMs) : start, Math.min(waitMs, MAX_TIMER_MS));
       alarm.unref();
+    },
+    async flush() {
+      if (firstMs !== undefined) start();
+      while (running) await running;
     },
     async close() {
       closed = true;

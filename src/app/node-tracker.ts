@@ -26,8 +26,17 @@ interface Entry {
   version: string | undefined;
 }
 
+/** Half of what the annotations of an object may hold. Some 3,000 nodes. */
+const MAX_NAMES_BYTES = 128 * 1024;
+const MAX_ID_LENGTH = 253;
+
+/** `pod/part`: Envoy and the authorizers beside it share the first part. */
+const placeOf = (id: string): string => id.slice(0, Math.max(0, id.lastIndexOf('/')));
+
 export class NodeTracker {
   readonly #entries = new Map<string, Entry>();
+  /** Places whose last authorizer said goodbye while their Envoy was connected. */
+  readonly #left = new Set<string>();
 
   /** @param lossMs how long a node that vanished stays expected. */
   constructor(readonly lossMs: number) {}
@@ -46,6 +55,7 @@ export class NodeTracker {
       };
       this.#entries.set(name, entry);
     }
+    if (kind === 'authorizer') this.#left.delete(placeOf(node.id));
     const { version } = node.metadata ?? {};
     if (typeof version === 'string') entry.version = version;
     entry.vanishedMs = undefined;
@@ -69,8 +79,54 @@ export class NodeTracker {
     if (!entry) return;
     entry.streams.delete(node.stream);
     if (entry.streams.size > 0) return;
-    if (goodbye || entry.held === undefined) this.#entries.delete(name);
+    const isLeft = kind === 'envoy' && this.#left.delete(placeOf(node.id));
+    if (goodbye || isLeft || entry.held === undefined) this.#entries.delete(name);
     else entry.vanishedMs = nowMs;
+    if (kind === 'authorizer' && goodbye) this.#leave(placeOf(node.id));
+  }
+
+  /**
+   * Envoy says no goodbye. One whose authorizers all did refuses every request; it is not waited for once it is gone.
+   */
+  #leave(place: string): void {
+    const beside = [...this.#entries.values()].filter(({ id }) => place !== '' && placeOf(id) === place);
+    if (beside.some(({ kind }) => kind === 'authorizer')) return;
+    for (const { id, streams } of beside) {
+      if (streams.size > 0) this.#left.add(place);
+      else this.#entries.delete(`envoy ${id}`);
+    }
+  }
+
+  /** Who is expected, for the next leader: of those that vanish meanwhile it knows nothing else. */
+  get names(): string {
+    const names: Record<NodeKind, string[]> = { envoy: [], authorizer: [] };
+    let bytes = 0;
+    for (const { kind, id, held } of [...this.#entries.values()].sort((a, b) => (a.id < b.id ? -1 : 1))) {
+      if (held === undefined || id.length > MAX_ID_LENGTH) continue;
+      bytes += Buffer.byteLength(JSON.stringify(id)) + 1;
+      if (bytes > MAX_NAMES_BYTES) break;
+      names[kind].push(id);
+    }
+    return JSON.stringify(names);
+  }
+
+  /**
+   * Expects those whom the leader before expected, and no others: nodes that are not here vanished now. What they
+   * hold is unknown, unless they were seen here before.
+   * @param names text of `names`; what cannot be read of it expects nobody.
+   */
+  take(names: string, nowMs: number): void {
+    const known = new Set<string>();
+    for (const [kind, id] of readNames(names)) {
+      const name = `${kind} ${id}`;
+      known.add(name);
+      const entry = this.#entries.get(name);
+      if (!entry)
+        this.#entries.set(name, { kind, id, streams: new Map(), held: 0, vanishedMs: nowMs, version: undefined });
+      else if (entry.streams.size === 0) entry.vanishedMs = nowMs;
+    }
+    for (const [name, { streams }] of this.#entries)
+      if (streams.size === 0 && !known.has(name)) this.#entries.delete(name);
   }
 
   /** Gives up nodes that vanished long ago, and answers which. */
@@ -95,6 +151,20 @@ export class NodeTracker {
       (entry) => entry.kind === kind && [...entry.streams.values()].some((held) => held !== undefined),
     );
   }
+}
+
+function readNames(text: string): (readonly [NodeKind, string])[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return [];
+  }
+  if (typeof value !== 'object' || value === null) return [];
+  return (['envoy', 'authorizer'] as const).flatMap((kind) => {
+    const ids = (value as Readonly<Record<string, unknown>>)[kind];
+    return (Array.isArray(ids) ? ids : []).flatMap((id) => (typeof id === 'string' ? [[kind, id] as const] : []));
+  });
 }
 
 const expectedOf = ({ kind, id, held = 0, streams, version }: Entry): ExpectedNode => ({

@@ -26,6 +26,8 @@ if (typeof binaries === 'string') {
     let electors: LeaderElector[];
     /** In the order in which it happened, over all electors. */
     let log: string[];
+    /** What each found when it began to lead. */
+    let handovers: (string | undefined)[];
 
     beforeAll(async () => {
       server = await startKubeApiServer(binaries, { users: { 'token-operator': 'operator' } });
@@ -33,7 +35,7 @@ if (typeof binaries === 'string') {
       await grantOperator(server, 'operator', []);
     }, 120_000);
     beforeEach(async () => {
-      [users, electors, log] = [[], [], []];
+      [users, electors, log, handovers] = [[], [], [], []];
       proxy = await startFaultProxy(server.port);
     });
     afterEach(async () => {
@@ -55,7 +57,11 @@ if (typeof binaries === 'string') {
         namespace: OPERATOR_NAMESPACE,
         name: LEASE_NAME,
         identity,
-        onGained: () => log.push(`${identity} leads`),
+        handoverAnnotation: 'countersign.dev/test',
+        onGained: (_term, handover) => {
+          log.push(`${identity} leads`);
+          handovers.push(handover);
+        },
         onLost: () => log.push(`${identity} stops`),
         leaseDurationMs: 2000,
         renewDeadlineMs: 1200,
@@ -134,6 +140,35 @@ if (typeof binaries === 'string') {
       await eventually(() => expect(first.holder).toBe('b'));
       expect(first.isLeader).toBe(false);
       expect(second.isLeader).toBe(true);
+    });
+
+    test('a leader leaves a text for the next, long before it renews, and also as it ends', async () => {
+      const first = await join('a');
+      await leads(first);
+      const annotation = async () => {
+        const { metadata } = (await server.request('GET', path)).body as { metadata: { annotations?: object } };
+        return metadata.annotations;
+      };
+      await server.request(
+        'PATCH',
+        path,
+        { metadata: { annotations: { foreign: 'kept' } } },
+        'application/merge-patch+json',
+      );
+      for (const text of ['one', 'two']) first.handOver(text);
+      await eventually(async () =>
+        expect(await annotation()).toEqual({ foreign: 'kept', 'countersign.dev/test': 'two' }),
+      );
+      const second = await join('b');
+      await eventually(() => expect(second.holder).toBe('a'));
+      second.handOver('not from one that does not lead');
+      first.handOver('three');
+      await first.close();
+      await leads(second);
+      expect(handovers).toEqual([undefined, 'three']);
+      expect(await annotation()).toEqual({ foreign: 'kept', 'countersign.dev/test': 'three' });
+      second.handOver('four');
+      await eventually(async () => expect(await annotation()).toMatchObject({ 'countersign.dev/test': 'four' }));
     });
 
     test('a Lease that an operator of the cluster deletes is taken again by one', async () => {

@@ -38,6 +38,8 @@ export interface KubernetesProvider extends Provider {
   live(reference: ObjectReference): LiveObject | undefined;
   /** Kinds that have not been listed yet, for `/readyz`. */
   readonly missing: readonly string[];
+  /** Lists everything again; resolves when it is published. Watches may be behind without a sign of it. */
+  refresh(): Promise<void>;
 }
 
 /** Joins the events of one burst; the rebuild waits for quiet by itself. */
@@ -253,6 +255,11 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
       if (closed) return;
       publish = publishTo;
       publishNow();
+    },
+    async refresh() {
+      await Promise.all(slices.map(({ reflector }) => reflector.refresh()));
+      await Promise.all([...authorities.values()].map(({ reflector }) => reflector.refresh()));
+      if (publish && dirty.size > 0) publishNow();
     },
     async close() {
       closed = true;

@@ -17,8 +17,13 @@ export interface LeaderElectionOptions {
   readonly name: string;
   /** Of this process, e.g. the pod's name and a random part; never that of another. */
   readonly identity: string;
-  /** `term` is higher than that of every earlier leader: the store's revision when the Lease was taken. */
-  readonly onGained: (term: number) => void;
+  /** In which a leader leaves a text for its successor. */
+  readonly handoverAnnotation?: string;
+  /**
+   * `term` is higher than that of every earlier leader: the store's revision when the Lease was taken. `handover`:
+   * what the leader before left.
+   */
+  readonly onGained: (term: number, handover: string | undefined) => void;
   /** Called before anybody else can lead. Must stop acting at once, before it returns. */
   readonly onLost: (reason: string) => void;
   /** The Lease could not be read or written; the elector tries again. */
@@ -49,6 +54,8 @@ export interface LeaderElector {
   readonly holder: string | undefined;
   /** Aborts when the present leadership ends: for requests on their way. `undefined` unless leading. */
   readonly signal: AbortSignal | undefined;
+  /** Stores a text for the next leader soon, and with every renewal. Nothing happens unless leading. */
+  handOver(text: string): void;
   /** Stops acting, then gives the Lease back, so that another need not wait for its end. */
   close(): Promise<void>;
 }
@@ -69,11 +76,13 @@ interface Lease {
 
 const DEFAULTS = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2000 };
 const RELEASE_TIMEOUT_MS = 2000;
+/** What is handed over may change several times in a moment. */
+const HANDOVER_DELAY_MS = 100;
 
 const realPause: Pause = async (ms, signal) => void (await delay(Math.max(0, ms), undefined, { signal }));
 
 export function createLeaderElector(options: LeaderElectionOptions): LeaderElector {
-  const { api, namespace, name, identity, onGained, onLost, onError, clock } = options;
+  const { api, namespace, name, identity, handoverAnnotation, onGained, onLost, onError, clock } = options;
   const { leaseDurationMs, renewDeadlineMs, retryPeriodMs } = { ...DEFAULTS, ...options };
   const { monotonicMs = () => performance.now(), pause = realPause } = options;
   if (!(retryPeriodMs < renewDeadlineMs && renewDeadlineMs < leaseDurationMs))
@@ -87,6 +96,9 @@ export function createLeaderElector(options: LeaderElectionOptions): LeaderElect
   let leading: { readonly untilMs: number; readonly stop: AbortController } | undefined;
   let watchdog: NodeJS.Timeout | undefined;
   let term = 0;
+  /** What the present or last leadership left; `undefined` = nothing yet. */
+  let handover: string | undefined;
+  let wake = (): void => undefined;
 
   function observe(raw: RawObject, nowMs: number): Lease {
     const { resourceVersion = '' } = (raw['metadata'] ?? {}) as { resourceVersion?: string };
@@ -101,7 +113,8 @@ export function createLeaderElector(options: LeaderElectionOptions): LeaderElect
     arm();
     if (before) return;
     term = Number(resourceVersion);
-    onGained(term);
+    handover = undefined;
+    onGained(term, storedHandover());
   }
 
   function lose(reason: string): void {
@@ -168,13 +181,30 @@ export function createLeaderElector(options: LeaderElectionOptions): LeaderElect
       gain(startedMs + renewDeadlineMs, resourceVersion);
   }
 
+  const annotationsOf = (lease: Lease | undefined): Readonly<Record<string, string>> =>
+    (lease?.raw['metadata'] as { annotations?: Record<string, string> } | undefined)?.annotations ?? {};
+
+  const storedHandover = (): string | undefined =>
+    handoverAnnotation === undefined ? undefined : annotationsOf(seen?.lease)[handoverAnnotation];
+
+  const isHandoverDue = (): boolean => leading !== undefined && handover !== undefined && storedHandover() !== handover;
+
+  /** A process that takes the Lease leaves what it found; only its leadership may know better. */
+  function metadataOf(previous: Lease | undefined, text: string | undefined): RawObject {
+    const own = handoverAnnotation !== undefined && text !== undefined ? { [handoverAnnotation]: text } : {};
+    return {
+      ...(previous?.raw['metadata'] as object | undefined),
+      annotations: { ...annotationsOf(previous), ...own },
+    };
+  }
+
   function record(previous: Lease | undefined): RawObject {
     const nowText = microTime(clock());
     const renewal = leading !== undefined && previous?.spec.holderIdentity === identity;
     return {
       apiVersion: apiVersionOf(LEASE),
       kind: LEASE.kind,
-      metadata: { ...(previous?.raw['metadata'] as object | undefined), name, namespace },
+      metadata: { ...metadataOf(previous, renewal ? handover : undefined), name, namespace },
       spec: {
         ...previous?.spec,
         holderIdentity: identity,
@@ -189,14 +219,26 @@ export function createLeaderElector(options: LeaderElectionOptions): LeaderElect
 
   async function run(): Promise<void> {
     while (!closing.signal.aborted) {
+      let failed = false;
       try {
         await attempt();
       } catch (error) {
         if (closing.signal.aborted) return;
+        failed = true;
         onError?.(errorMessage(error));
       }
-      await pause(retryPeriodMs, closing.signal).catch(() => undefined);
+      if (failed || !isHandoverDue()) await rest();
+      if (isHandoverDue())
+        await pause(Math.min(HANDOVER_DELAY_MS, retryPeriodMs), closing.signal).catch(() => undefined);
     }
+  }
+
+  /** Until the next attempt, or until there is something to hand over. */
+  async function rest(): Promise<void> {
+    const woken = new AbortController();
+    wake = () => woken.abort();
+    await pause(retryPeriodMs, AbortSignal.any([closing.signal, woken.signal])).catch(() => undefined);
+    wake = () => undefined;
   }
 
   async function release(): Promise<void> {
@@ -204,6 +246,7 @@ export function createLeaderElector(options: LeaderElectionOptions): LeaderElect
     const { raw, spec } = seen.lease;
     const released = {
       ...raw,
+      metadata: metadataOf(seen.lease, handover),
       spec: { ...spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(clock()) },
     };
     await api.replace(LEASE, released, AbortSignal.timeout(RELEASE_TIMEOUT_MS));
@@ -226,6 +269,11 @@ export function createLeaderElector(options: LeaderElectionOptions): LeaderElect
     },
     get signal() {
       return leading?.stop.signal;
+    },
+    handOver(text) {
+      if (!leading || text === handover) return;
+      handover = text;
+      if (isHandoverDue()) wake();
     },
     async close() {
       closing.abort();

@@ -53,6 +53,8 @@ export interface Reflector {
   readonly hasSynced: boolean;
   /** Resolves with `hasSynced`, or with `close`; never rejects. */
   readonly synced: Promise<void>;
+  /** Resolves when a list that began after this call is complete, or with `close`; never rejects. */
+  refresh(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -78,6 +80,10 @@ export function createReflector(options: ReflectorOptions): Reflector {
   let listedAtMs = Number.NEGATIVE_INFINITY;
   let resolveSynced = (): void => undefined;
   const synced = new Promise<void>((resolve) => (resolveSynced = resolve));
+  /** Who waits for the next list to begin and to end. */
+  let refreshing: (() => void)[] = [];
+  /** Ends the present list or watch for a new list. */
+  let cut = new AbortController();
 
   /** @returns whether to list again. */
   function report(error: unknown): boolean {
@@ -88,8 +94,8 @@ export function createReflector(options: ReflectorOptions): Reflector {
     return relist;
   }
 
-  async function list(): Promise<string | undefined> {
-    if (name !== undefined) return getOne(name);
+  async function list(signal: AbortSignal): Promise<string | undefined> {
+    if (name !== undefined) return getOne(name, signal);
     const items: RawObject[] = [];
     let continueToken: string | undefined;
     // No resourceVersion: the answer is as new as the store, so a restart never serves what was revoked before it.
@@ -105,7 +111,7 @@ export function createReflector(options: ReflectorOptions): Reflector {
   }
 
   /** The version of an object may be older than what the server can watch from, so the watch begins at its present. */
-  async function getOne(objectName: string): Promise<undefined> {
+  async function getOne(objectName: string, signal: AbortSignal): Promise<undefined> {
     try {
       replaced([await api.get({ type, namespace, name: objectName }, signal)]);
     } catch (error) {
@@ -121,7 +127,11 @@ export function createReflector(options: ReflectorOptions): Reflector {
   }
 
   /** Returns when the server ends the watch; `reached` is told the version to go on from. */
-  async function watch(from: string | undefined, reached: (resourceVersion: string) => void): Promise<void> {
+  async function watch(
+    from: string | undefined,
+    signal: AbortSignal,
+    reached: (resourceVersion: string) => void,
+  ): Promise<void> {
     const timeoutSeconds = Math.round(WATCH_SECONDS.min + random() * (WATCH_SECONDS.max - WATCH_SECONDS.min));
     const { silenceMs } = timing;
     const events = api.watch(type, {
@@ -145,21 +155,27 @@ export function createReflector(options: ReflectorOptions): Reflector {
   }
 
   async function listAndWatch(): Promise<void> {
-    await pause(listedAtMs + timing.listHoldOffMs - performance.now(), signal);
+    cut = new AbortController();
+    const signal = AbortSignal.any([closing.signal, cut.signal]);
+    const asked = refreshing;
+    if (asked.length === 0) await pause(listedAtMs + timing.listHoldOffMs - performance.now(), signal);
+    refreshing = [];
     let version: string | undefined;
     try {
-      version = await list();
+      version = await list(signal);
       listedAtMs = performance.now();
     } catch (error) {
+      refreshing.push(...asked);
       if (signal.aborted) return;
       // The server did answer: a storm of lists is what the hold-off is for.
       if (report(error)) listedAtMs = performance.now();
       return pause(delayAfter(error), signal);
     }
+    for (const resolve of asked) resolve();
     while (!signal.aborted) {
       const startedAtMs = performance.now();
       try {
-        await watch(version, (reached) => {
+        await watch(version, signal, (reached) => {
           if (name === undefined) version = reached;
         });
         // A server that ends watches at once must not be asked in a hot loop.
@@ -183,6 +199,7 @@ export function createReflector(options: ReflectorOptions): Reflector {
         await listAndWatch();
       } catch (error) {
         if (signal.aborted) return;
+        if (cut.signal.aborted) continue;
         // A consumer threw: what it has is unknown, so everything is given to it again.
         report(error);
         await pause(backoff.next(), signal).catch(() => undefined);
@@ -198,10 +215,17 @@ export function createReflector(options: ReflectorOptions): Reflector {
       return hasSynced;
     },
     synced,
+    async refresh() {
+      if (closing.signal.aborted) return;
+      const done = new Promise<void>((resolve) => refreshing.push(resolve));
+      cut.abort();
+      await done;
+    },
     async close() {
       closing.abort();
       resolveSynced();
       await running;
+      for (const resolve of refreshing.splice(0)) resolve();
     },
   };
 }

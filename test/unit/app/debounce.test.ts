@@ -66,6 +66,16 @@ describe('a debounce', () => {
     expect(runs).toBe(1);
   });
 
+  test('flushes: runs at once what waits, and is done when nothing runs', async () => {
+    await debounce.flush();
+    expect(runs).toBe(0);
+    debounce.trigger();
+    await debounce.flush();
+    expect(runs).toBe(1);
+    await jest.advanceTimersByTimeAsync(1000);
+    expect(runs).toBe(1);
+  });
+
   test('goes on after a run that failed', async () => {
     hold = Promise.reject(new Error('broken'));
     hold.catch(() => undefined);

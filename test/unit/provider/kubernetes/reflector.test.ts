@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type KubeApi,
   KubeApiError,
@@ -207,5 +208,45 @@ describe('a reflector', () => {
     await eventually(() => expect(calls).toBe(2));
     expect(seen.watchedFrom).toEqual(['7', '7']);
     await reflector.close();
+  });
+
+  test('asked to refresh, ends its watch and lists again without the hold-off; done when that list is', async () => {
+    const { reflector, seen } = start({ lists: [() => page('7', ['a']), () => page('9', ['b'])], watches: [quiet] });
+    await reflector.synced;
+    await eventually(() => expect(seen.watchedFrom).toEqual(['7']));
+    await reflector.refresh();
+    expect(seen.events).toEqual(['replace a', 'replace b']);
+    await eventually(() => expect(seen.watchedFrom).toEqual(['7', '9']));
+    expect(seen.pauses).toEqual([]);
+    expect(seen.incidents).toEqual([]);
+    await reflector.close();
+    await reflector.refresh();
+  });
+
+  test('a refresh outlasts lists that fail, and ends with close', async () => {
+    let failing = true;
+    const { reflector, seen } = start(
+      {
+        lists: [
+          () => page('7'),
+          () => {
+            if (failing) throw new KubeApiError('the connection broke');
+            return page('9', ['b']);
+          },
+        ],
+        watches: [quiet],
+      },
+      { pause: async (_ms, signal) => delay(1, undefined, { signal }) },
+    );
+    await reflector.synced;
+    const refreshed = reflector.refresh();
+    await eventually(() => expect(seen.incidents.length).toBeGreaterThan(2));
+    failing = false;
+    await refreshed;
+    expect(seen.events).toEqual(['replace ', 'replace b']);
+    failing = true;
+    const ended = reflector.refresh();
+    await reflector.close();
+    await ended;
   });
 });
