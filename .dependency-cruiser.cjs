@@ -9,7 +9,8 @@ const ours = {
   ratelimit: ['lib'],
   model: ['lib', 'signature', 'ratelimit'],
   translate: ['api', 'resources', 'model', 'signature', 'lib'],
-  provider: ['api', 'resources', 'telemetry', 'lib'],
+  certificates: ['lib'],
+  provider: ['api', 'resources', 'certificates', 'telemetry', 'lib'],
   xds: ['model', 'gen', 'telemetry', 'lib'],
   policy: ['model', 'signature', 'xds', 'lib'],
   authz: ['model', 'signature', 'ratelimit', 'telemetry', 'lib', 'gen'],
@@ -19,6 +20,7 @@ const ours = {
   app: [
     'api',
     'authz',
+    'certificates',
     'config',
     'gen',
     'lib',
@@ -87,6 +89,7 @@ module.exports = {
     },
     library('grpc', '@grpc/', '^src/(authz/transport|xds/server|app)/', 'gRPC stays at the edges'),
     library('redis', '@redis/', '^src/ratelimit/redis/', 'one store knows the client'),
+    library('certificates', '@peculiar/', '^src/certificates/', 'heavy; loaded only where certificates are generated'),
     library('kubernetes', '@kubernetes/', '^src/provider/kubernetes/', 'heavy; loaded only where needed'),
   ],
   options: {

@@ -4,6 +4,7 @@
  * few namespaces; what it asks for is our type and the CA Secrets that groups name.
  */
 import { API_GROUP, type Kind, KINDS } from '../../api/types.js';
+import { PARTS, secretName } from '../../certificates/roles.js';
 import { EVENT, LEASE, OUR_TYPES, SECRET } from './resource-types.js';
 
 export interface PolicyRule {
