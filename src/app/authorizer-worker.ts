@@ -75,14 +75,14 @@ export const nodeIdOf = (config: Pick<Config, 'nodeId'>): string => config.nodeI
 
 const WARN_EVERY_MS = 60_000;
 
-/** A message of one kind at most once a minute: who can connect could fill the log otherwise. */
+/** Each kind at most once a minute: who can connect could fill the log otherwise. Kinds are a closed set. */
 function warnOncePerMinute(clock: Clock, log: Logger): (kind: string, message: string) => void {
   const lastMs = new Map<string, number>();
   return (kind, message) => {
     const nowMs = clock();
     if (nowMs - (lastMs.get(kind) ?? Number.NEGATIVE_INFINITY) < WARN_EVERY_MS) return;
     lastMs.set(kind, nowMs);
-    log.warn(`${kind}: ${message}`);
+    log.warn(message);
   };
 }
 
@@ -122,7 +122,7 @@ export function createAuthorizerWorker(options: AuthorizerWorkerOptions): Author
     files: () => tlsFiles!.files,
     onRenewal: (listener) => tlsFiles!.onRenewal(listener),
     admits: admitsText(config.envoyNames),
-    onRefused: (message) => warn('refused at the authz port', message),
+    onRefused: (message) => warn('connection', `refused at --authz-port: ${message}`),
   };
   const transport = createGrpcTransport({
     address,
@@ -131,7 +131,7 @@ export function createAuthorizerWorker(options: AuthorizerWorkerOptions): Author
     ready: () => authorizer.ready && !leaving,
     trustsProxies: config.trustedHops > 0,
     onError: (error) => log.error({ error: errorMessage(error) }, 'a check could not be answered'),
-    onUnsafe: (fault) => warn('refused as unsafe_gateway', fault),
+    onUnsafe: (fault) => warn(fault, `refused as unsafe_gateway: ${fault}`),
   });
 
   function stateNow(): WorkerState {

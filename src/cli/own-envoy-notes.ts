@@ -26,7 +26,7 @@ export const NOTES: readonly (readonly [path: string, note: string])[] = [
   ],
   [
     'http_connection_manager.internal_address_config',
-    ' MUST, seen: by default Envoy takes every private address for one of its own.',
+    ' MUST, seen: no caller is one of its own. An empty list means every private address.',
   ],
   [
     'http_connection_manager.local_reply_config',

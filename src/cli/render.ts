@@ -131,7 +131,7 @@ function withNotes(sections: object): string {
   const document = new Document(sections, { aliasDuplicateObjects: false });
   document.commentBefore = HEAD;
   for (const [path, note] of NOTES) {
-    const node = find(document.contents as Node, path);
+    const node = find(document.contents, path);
     if (node) node.commentBefore = note;
   }
   return document.toString({ lineWidth: 0 });

@@ -8,6 +8,8 @@ export interface PlainRequest {
   readonly target: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array | undefined;
+  /** Own address to connect from; HTTP/1.1 only. */
+  readonly from?: string;
 }
 
 export interface PlainResponse {
@@ -18,11 +20,14 @@ export interface PlainResponse {
 
 export type Send = (port: number, request: PlainRequest) => Promise<PlainResponse>;
 
-export const sendHttp1: Send = (port, { method, target, headers = {}, body }) =>
+export const sendHttp1: Send = (port, { method, target, headers = {}, body, from }) =>
   new Promise((resolve, reject) => {
     const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) };
     const outgoing = httpRequest(
-      { host: '127.0.0.1', port, method, path: target, headers: { ...headers, ...length } },
+      {
+        ...{ host: '127.0.0.1', port, method, path: target, headers: { ...headers, ...length } },
+        ...(from === undefined ? {} : { localAddress: from }),
+      },
       (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
