@@ -104,7 +104,12 @@ const { results, conditions } = await runConformance({
       error === undefined ? `ok   ${name}${took}` : `FAIL ${name}${took}\n     ${error.replaceAll('\n', '\n     ')}`,
     );
   },
-}).finally(() => local?.close());
+})
+  .catch((error) => {
+    console.error(`the suite could not go on: ${error.message}`);
+    process.exit(1);
+  })
+  .finally(() => local?.close());
 
 const failed = results.filter(({ error }) => error !== undefined).length;
 const seconds = (performance.now() - startedMs) / 1000;

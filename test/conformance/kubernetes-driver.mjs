@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
-import { KINDS } from './objects.mjs';
+import { KINDS, nameOf } from './objects.mjs';
 
 const run = promisify(execFile);
 /** The objects go to kubectl in pieces, so that what refers and what is referred to come at different times. */
@@ -34,7 +34,14 @@ export function createKubernetesDriver({ context, kubeconfig, kubectl = 'kubectl
       );
       child.stdin.end(objects.map((object) => stringify(object)).join('---\n'));
     });
-  const removable = (objects) => objects.filter(({ kind }) => kind !== 'Namespace');
+  const removable = (objects) => [
+    ...new Map(
+      objects
+        .filter(({ kind }) => kind !== 'Namespace')
+        .flatMap((object) => [object, ...generatedSecretOf(object)])
+        .map((object) => [nameOf(object), object]),
+    ).values(),
+  ];
   const remove = (objects) =>
     feed(['delete', '--ignore-not-found', '--wait=false', '--cascade=background'], removable(objects));
   const backends = () => (echo ? echo.services.flatMap((service) => backendObjects(service, echo)) : []);
@@ -77,6 +84,12 @@ export function createKubernetesDriver({ context, kubeconfig, kubectl = 'kubectl
   };
 }
 
+/** It has an owner, but the next run may be here before the garbage collector. */
+const generatedSecretOf = ({ kind, metadata: { namespace, name }, spec }) =>
+  kind === 'SignatureKey' && spec.secretRef === undefined
+    ? [{ apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name: `${name}-signature-key` } }]
+    : [];
+
 /** A Deployment behind the Service of that name, whose selector is `app`. */
 function backendObjects({ namespace, app }, { image, node }) {
   const metadata = { name: 'countersign-conformance-echo', namespace };
@@ -103,7 +116,14 @@ function backendObjects({ namespace, app }, { image, node }) {
                 ports: [{ containerPort: 8080 }],
                 readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
                 volumeMounts: [{ name: 'echo', mountPath: '/echo' }],
-                securityContext: { runAsNonRoot: true, runAsUser: 65532, allowPrivilegeEscalation: false },
+                securityContext: {
+                  runAsNonRoot: true,
+                  runAsUser: 65532,
+                  allowPrivilegeEscalation: false,
+                  readOnlyRootFilesystem: true,
+                  capabilities: { drop: ['ALL'] },
+                  seccompProfile: { type: 'RuntimeDefault' },
+                },
               },
             ],
             volumes: [{ name: 'echo', configMap: { name: metadata.name } }],

@@ -7,14 +7,13 @@ import { parse } from 'yaml';
 import { verifyGatewaySignature } from '../../examples/backends/node/verify.mjs';
 import { CHANGE_CASES, EFFECTIVE_MS } from './change-cases.mjs';
 import { ECHO_HEADER } from './echo.mjs';
+import { gitopsCases, readGitops, readQuickstart } from './examples.mjs';
 import { isOurs, nameOf, randomOf, readObjects, shuffled } from './objects.mjs';
 import { requestCases } from './request-cases.mjs';
 import { createSender } from './send.mjs';
 import { sign } from './sign.mjs';
 
 const own = fileURLToPath(new URL('manifests', import.meta.url));
-const QUICKSTART = fileURLToPath(new URL('../../examples/quickstart', import.meta.url));
-const CALLER = 'conformance-caller';
 const RESOLVED = { Accepted: 'True Accepted', ResolvedRefs: 'True ResolvedRefs' };
 const HEALTHY = { ...RESOLVED, Programmed: 'True Programmed', Ready: 'True Ready' };
 /** What a healthy object of the kind has beside. */
@@ -55,7 +54,7 @@ export async function runConformance(options) {
     .padStart(6, '0');
   const words = { RUN: run, HOSTNAME: hostname };
   const expected = parse(readFileSync(fileURLToPath(new URL('conditions.yaml', import.meta.url)), 'utf8'));
-  const objects = [...readObjects(own, words), ...(quickstart ? readObjects(QUICKSTART) : [])];
+  const objects = [...readObjects(own, words), ...(quickstart ? readQuickstart() : [])];
   const send = createSender(options);
   const results = [];
 
@@ -99,11 +98,12 @@ export async function runConformance(options) {
         }
       : {}),
   });
-  const applied = new Map(objects.filter(isOurs).map((object) => [nameOf(object), object]));
+  /** What is applied now, ours only. */
+  let applied = new Map();
   function wanted(name) {
     const { kind, spec } = applied.get(name);
-    const { targets: unhealthy = {}, ...own } = expected[name] ?? {};
-    const conditions = { ...HEALTHY, ...HEALTHY_OF[kind], ...own };
+    const { targets: unhealthy = {}, ...different } = expected[name] ?? {};
+    const conditions = { ...HEALTHY, ...HEALTHY_OF[kind], ...different };
     const targets = (kind === 'Authorization' ? spec.targets : []).map(({ apiGroup, environment }) => {
       const target = `${apiGroup}/${environment}`;
       return [target, { ...RESOLVED, ...unhealthy[target] }];
@@ -140,11 +140,12 @@ export async function runConformance(options) {
     },
   };
 
-  await driver.reset(objects);
-  let table = {};
-  try {
-    await driver.apply(shuffled(objects, seed));
+  /** Applies in random order and judges every object. */
+  async function applyAll(all, prefix = '') {
+    applied = new Map(all.filter(isOurs).map((object) => [nameOf(object), object]));
+    await driver.apply(shuffled(all, seed));
     await driver.startBackends();
+    let table = {};
     // Until all are as they should be, or for as long as that may take; then each is judged by itself.
     await eventually(
       async () => {
@@ -154,20 +155,36 @@ export async function runConformance(options) {
       { withinMs: CONVERGED_MS, everyMs: 250 },
     ).catch(() => undefined);
     for (const name of [...applied.keys()].sort())
-      await test(`conditions of ${name}`, async () => assert.deepEqual(table[name], wanted(name)));
+      await test(`${prefix}conditions of ${name}`, async () => assert.deepEqual(table[name], wanted(name)));
+    return table;
+  }
 
+  const gitops = quickstart ? readGitops() : [];
+  await driver.reset([...objects, ...gitops]);
+  const tables = {};
+  try {
+    tables.all = await applyAll(objects);
     for (const each of requestCases({ hostname }))
       if (quickstart || !each.quickstart) await test(each.name, () => runRequest(each));
     for (const each of CHANGE_CASES) await test(each.name, () => each.run(changes));
     await test('conditions are the same after all changes', () =>
-      eventually(async () => assert.deepEqual(await conditions(), table), { withinMs: EFFECTIVE_MS, everyMs: 100 }));
+      eventually(async () => assert.deepEqual(await conditions(), tables.all), {
+        withinMs: EFFECTIVE_MS,
+        everyMs: 100,
+      }));
+    if (quickstart) {
+      // It has objects of the same names.
+      await driver.remove(readQuickstart());
+      tables.gitops = await applyAll(gitops, 'gitops: ');
+      for (const each of gitopsCases()) await test(each.name, () => runRequest(each));
+    }
   } finally {
     if (!keep) {
       await driver.stopBackends();
-      await driver.remove(objects);
+      await driver.remove([...objects, ...gitops]);
     }
   }
-  return { results, conditions: table };
+  return { results, conditions: tables };
 
   async function runRequest(each) {
     const request = await requestOf(each);

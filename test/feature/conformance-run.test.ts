@@ -1,11 +1,15 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { conformanceServices, failures, LEAST_CASES, runConformance } from '../support/conformance-suite.js';
 import { build, startProgram, type Program } from '../support/data-plane.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/ports.js';
+
+const root = join(import.meta.dirname, '../..');
 
 let folder: string;
 let gateway: Program;
@@ -43,3 +47,15 @@ test('countersign run conforms', async () => {
   expect(failures(report)).toEqual([]);
   expect(report.results.length).toBeGreaterThan(LEAST_CASES);
 }, 180_000);
+
+test('every example with objects of ours is applied by the suite', async () => {
+  const { APPLIED } = (await import(pathToFileURL(join(root, 'test/conformance/examples.mjs')).href)) as {
+    APPLIED: readonly string[];
+  };
+  const examples = join(root, 'examples');
+  const folders = (await readdir(examples, { recursive: true }))
+    .filter((name) => name.endsWith('.yaml') && !name.includes('node_modules'))
+    .filter((name) => /^apiVersion: countersign\.dev\//m.test(readFileSync(join(examples, name), 'utf8')))
+    .map((name) => dirname(name));
+  expect([...new Set(folders)].sort()).toEqual([...APPLIED].sort());
+});

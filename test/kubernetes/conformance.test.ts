@@ -58,6 +58,13 @@ if (typeof binaries === 'string') {
       ...redisFlags(),
     ];
 
+    /** Errors of the controller, besides mistakes in the objects, which every step of a random order has. */
+    const faults = (plane: DataPlane): readonly string[] =>
+      (plane.controller?.output() ?? '')
+        .split('\n')
+        .filter((line) => line.includes('"error":') || /"level":"(error|fatal)"/.test(line))
+        .filter((line) => !/"msg":"Kubernetes: error [A-Z]/.test(line));
+
     test('conform, and show the conditions that file mode shows', async () => {
       const plane = await startDataPlane({
         kubernetes: { kubeconfig: operator.kubeconfig, namespace: OPERATOR_NAMESPACE },
@@ -71,6 +78,7 @@ if (typeof binaries === 'string') {
       ]);
       expect(failures(inCluster)).toEqual([]);
       expect(inCluster.results.length).toBeGreaterThan(LEAST_CASES);
+      expect(faults(plane)).toEqual([]);
 
       const folder = await mkdtemp(join(tmpdir(), 'countersign-conformance-'));
       folders.push(folder);
