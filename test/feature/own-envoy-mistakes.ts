@@ -275,4 +275,21 @@ export const misconfigurations: readonly Misconfiguration[] = [
     status: 200,
     forwarded: '/orders/v1',
   },
+  {
+    name: 'shadow_mode',
+    outcome: 'unseen',
+    change: (hcm) => (check(hcm)['shadow_mode'] = true),
+    request: { headers: { Authorization: 'none' } },
+    status: 200,
+    reason: 'unsupported_scheme',
+    forwarded: '/orders/v1',
+  },
+  {
+    name: 'filter_enabled for none',
+    outcome: 'unseen',
+    change: (hcm) => (check(hcm)['filter_enabled'] = { default_value: { numerator: 0 } }),
+    request: { headers: { Authorization: 'none' } },
+    status: 200,
+    forwarded: '/orders/v1',
+  },
 ];
