@@ -22,6 +22,11 @@ if (!existsSync('node_modules/jest')) {
 
 const finds = (command, ...args) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 const python = () => (finds('python3', '--version') ? undefined : 'python3 is not on PATH');
+const helm = () =>
+  kubernetes() ??
+  (finds('helm', 'version') || existsSync(join(process.env.KUBEBUILDER_ASSETS ?? '', 'helm'))
+    ? undefined
+    : 'helm is neither in KUBEBUILDER_ASSETS nor on PATH');
 const kubernetes = () => {
   const folder = process.env.KUBEBUILDER_ASSETS;
   const has = (name) => (folder ? existsSync(join(folder, name)) : finds('sh', '-c', `command -v ${name}`));
@@ -60,6 +65,8 @@ const suites = [
     all: true,
     needs: kubernetes,
   },
+  { name: 'chart', about: 'the chart by helm, on a real kube-apiserver', all: true, needs: helm },
+  { name: 'image', about: 'what the image holds, run without Docker', all: true },
 ].filter((s) => existsSync(join('test', s.name)));
 
 const chosen = [];
