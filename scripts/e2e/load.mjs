@@ -13,13 +13,19 @@ const TIMEOUT_MS = 10_000;
 let sent = 0;
 let inFlight = 0;
 let answered = 0;
-let failures = [];
+/** How often each kind of failure came, and when first. */
+let failures = new Map();
 let failed = 0;
 let latenciesMs = [];
 
-function fail(name, atMs, how) {
+function fail(name, atMs, elapsedMs, how) {
   failed++;
-  if (failures.length < 20) failures.push(`${new Date(atMs).toISOString()} ${name}: ${how}`);
+  const kind = `${name}: ${how.replace(/"requestId":"[^"]*"/, '"requestId":"…"')}`;
+  const before = failures.get(kind);
+  failures.set(kind, {
+    count: (before?.count ?? 0) + 1,
+    example: before?.example ?? `first at ${new Date(atMs).toISOString()}, after ${Math.round(elapsedMs)} ms, ${how}`,
+  });
 }
 
 function sendOne() {
@@ -44,7 +50,7 @@ function sendOne() {
     if (how === undefined) {
       answered++;
       latenciesMs.push(performance.now() - startedMs);
-    } else fail(name, atMs, `${how} after ${Math.round(performance.now() - startedMs)} ms`);
+    } else fail(name, atMs, performance.now() - startedMs, how);
   };
   inFlight++;
   const outgoing = httpRequest(
@@ -79,13 +85,14 @@ process.on('message', (message) => {
     const sorted = latenciesMs.sort((a, b) => a - b);
     process.send({
       type: 'figures',
-      ...{ sent, answered, failed, inFlight, failures },
+      ...{ sent, answered, failed, inFlight },
+      failures: [...failures].map(([kind, { count, example }]) => `${count} × ${kind.split(':')[0]}: ${example}`),
       p50Ms: percentile(sorted, 0.5),
       p99Ms: percentile(sorted, 0.99),
       maxMs: percentile(sorted, 1),
     });
     latenciesMs = [];
-    failures = [];
+    failures = new Map();
   } else if (message.type === 'stop') {
     clearInterval(timer);
     const wait = () => (inFlight === 0 ? process.exit(0) : setTimeout(wait, 20));

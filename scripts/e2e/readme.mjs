@@ -40,6 +40,7 @@ export function createReadme({ root, env, folder, valueArgs, backendImage }) {
     return run('bash', ['-euo', 'pipefail', '-c', `trap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n${commands}`], {
       env,
       cwd: root,
+      timeoutMs: 180_000,
     });
   };
 }

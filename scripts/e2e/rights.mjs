@@ -11,7 +11,8 @@ export async function rightsOf(cluster, { namespace, account, inNamespace }) {
 
 async function review(cluster, namespace, user) {
   const request = { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectRulesReview', spec: { namespace } };
-  const text = await cluster.kubectl(['create', '-f', '-', '-o', 'json', '--as', user], {
+  const path = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews';
+  const text = await cluster.kubectl(['create', '--raw', path, '-f', '-', '--as', user], {
     input: JSON.stringify(request),
   });
   const { status } = JSON.parse(text);

@@ -22,7 +22,7 @@ export function createSteps({ onFailure, log = console.log }) {
         log(
           `✗ ${name}  ${seconds(performance.now() - stepMs)}\n    ${String(error.message).replaceAll('\n', '\n    ')}`,
         );
-        await onFailure?.(name).catch((e) => log(`    (nothing found out: ${e.message})`));
+        await onFailure?.(error).catch((e) => log(`    (nothing found out: ${e.message})`));
         if (required) throw new EndOfRun(name);
       }
     },
