@@ -69,7 +69,9 @@ export interface DataPlane {
   readonly controllerArguments: readonly string[];
   controller: Program | undefined;
   readonly authorizer: Program;
-  readonly envoy: EnvoyProcess;
+  envoy: EnvoyProcess;
+  /** Again, after `envoy.stop`. */
+  startEnvoy(): Promise<void>;
   startController(): Promise<void>;
   /** Default SIGTERM. */
   stopController(signal?: NodeJS.Signals): Promise<void>;
@@ -180,6 +182,8 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const bootstrapped = startProgram('bootstrap', envoyFolder, ...dataPlaneFlags, ...tlsFlags(tls.envoy));
   await bootstrapped.exit;
 
+  const startEnvoy = () => launchEnvoy(join(envoyFolder, 'envoy.yaml'), join(sockets, 'envoy.sock'));
+
   const plane: DataPlane = {
     httpPort,
     authority,
@@ -190,10 +194,13 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     controllerArguments,
     controller: undefined,
     authorizer,
-    envoy: await launchEnvoy(join(envoyFolder, 'envoy.yaml'), join(sockets, 'envoy.sock')).catch((error: unknown) => {
+    envoy: await startEnvoy().catch((error: unknown) => {
       authorizer.child.kill('SIGKILL');
       throw error;
     }),
+    async startEnvoy() {
+      plane.envoy = await startEnvoy();
+    },
     async startController() {
       const started = startProgram(...controllerArguments);
       plane.controller = started;

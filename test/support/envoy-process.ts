@@ -28,7 +28,8 @@ export interface EnvoyProcess {
   readonly log: readonly string[];
   /** GET on the admin socket. */
   admin(path: string): Promise<string>;
-  stop(): Promise<void>;
+  /** Default SIGTERM. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
 /** Resolves once Envoy answers on its admin socket. */
@@ -41,8 +42,8 @@ export async function startEnvoy(bootstrap: Bootstrap): Promise<EnvoyProcess> {
   const envoy = await launchEnvoy(configPath, address.value.path);
   return {
     ...envoy,
-    async stop() {
-      await envoy.stop();
+    async stop(signal) {
+      await envoy.stop(signal);
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -95,8 +96,8 @@ export async function launchEnvoy(configPath: string, socketPath: string): Promi
     accessLog,
     log,
     admin,
-    async stop() {
-      child.kill('SIGTERM');
+    async stop(signal = 'SIGTERM') {
+      child.kill(signal);
       const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
       await exited;
       clearTimeout(timer);
