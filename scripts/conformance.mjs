@@ -106,7 +106,7 @@ const { results, conditions } = await runConformance({
   },
 })
   .catch((error) => {
-    console.error(`the suite could not go on: ${error.message}`);
+    console.error(`the suite could not go on: ${error.message}${error.cause ? `: ${error.cause.message}` : ''}`);
     process.exit(1);
   })
   .finally(() => local?.close());

@@ -160,6 +160,9 @@ export async function runConformance(options) {
   }
 
   const gitops = quickstart ? readGitops() : [];
+  // Before anything is touched: is there a gateway, and can its objects be read?
+  await driver.statuses();
+  await send({ method: 'GET', url: `http://${hostname}/` });
   await driver.reset([...objects, ...gitops]);
   const tables = {};
   try {
