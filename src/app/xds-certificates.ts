@@ -9,13 +9,12 @@ import { ROLES, type Role } from '../certificates/roles.js';
 import { createBackoff } from '../lib/backoff.js';
 import type { Clock } from '../lib/clock.js';
 import { errorMessage } from '../lib/errors.js';
-import type { KubeApi } from '../provider/kubernetes/kube-api.js';
-import { createXdsCertificateSecrets } from '../provider/kubernetes/xds-certificates.js';
+import { createXdsCertificateSecrets, type CertificateApi } from '../provider/kubernetes/xds-certificates.js';
 import type { Logger } from '../telemetry/logger.js';
 import { createCertificateSource } from '../xds/server/certificate-source.js';
 
 export interface GeneratedCertificatesOptions {
-  readonly api: KubeApi;
+  readonly api: CertificateApi;
   /** The operator's own. */
   readonly namespace: string;
   readonly prefix: string;

@@ -84,7 +84,7 @@ export async function planCertificates(
     const purposes = PURPOSES[role];
     const fault = data
       ? leafFault(data, nowMs, { authority: authority.current, names: wanted, purposes })
-      : 'is missing';
+      : 'was missing';
     const change = (leaf: SecretData, why: string): void =>
       void changes.push({
         part: role,
@@ -94,7 +94,7 @@ export async function planCertificates(
       });
     if (fault !== undefined || data === undefined) {
       const request = { subject: `countersign ${role}`, names: wanted, purposes, lifetimeMs: lifetimes.leafMs };
-      change(pairData(await issueLeaf(authority.current, nowMs, request), 'tls'), fault ?? 'is missing');
+      change(pairData(await issueLeaf(authority.current, nowMs, request), 'tls'), fault ?? 'was missing');
     } else if (data['ca.crt']?.reveal() !== trust) {
       change(
         { 'tls.crt': data['tls.crt'], 'tls.key': data['tls.key'] } as SecretData,
@@ -124,7 +124,7 @@ async function nextAuthority(
     // Not what was trusted before, either: to delete the authority is how one ends trust in it.
     return {
       authority: { current },
-      reason: present.ca ? read.fault : 'is missing',
+      reason: present.ca ? read.fault : 'was missing',
       breaksTrust: Object.keys(present).length > 0,
     };
   }

@@ -19,8 +19,11 @@ import { Redacted } from '../../lib/redacted.js';
 import { hasStatus, type KubeApi, type RawObject } from './kube-api.js';
 import { SECRET } from './resource-types.js';
 
+/** What of the API server this needs. */
+export type CertificateApi = Pick<KubeApi, 'get' | 'create' | 'replace'>;
+
 export interface XdsCertificateSecretsOptions {
-  readonly api: KubeApi;
+  readonly api: CertificateApi;
   readonly namespace: string;
   /** `countersign` makes `countersign-ca`, `countersign-controller-tls`, … */
   readonly prefix: string;

@@ -236,8 +236,8 @@ describe('an authority', () => {
 
   test('that was deleted, or has expired, is replaced', async () => {
     const { ca: _, ...leaves } = await made();
-    expect((await plan(leaves, START))[0]).toMatchObject({ part: 'ca', reason: 'is missing', breaksTrust: true });
-    expect((await plan({}, START))[0]).toMatchObject({ part: 'ca', reason: 'is missing', breaksTrust: false });
+    expect((await plan(leaves, START))[0]).toMatchObject({ part: 'ca', reason: 'was missing', breaksTrust: true });
+    expect((await plan({}, START))[0]).toMatchObject({ part: 'ca', reason: 'was missing', breaksTrust: false });
     expect((await plan(await made(), START + 3700 * DAY))[0]).toMatchObject({
       reason: 'has a tls.crt that has expired',
       breaksTrust: true,
