@@ -16,8 +16,20 @@ export interface ChangeReporter {
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** @param source what problems without a place are printed with: the folder as the user wrote it, or the cluster. */
-export function createChangeReporter(log: Logger, locate: Provider['locate'], source: string): ChangeReporter {
+export interface ChangeReporterOptions {
+  readonly log: Logger;
+  readonly locate: Provider['locate'];
+  /** What problems without a place are printed with: the folder as the user wrote it, or the cluster. */
+  readonly source: string;
+  /**
+   * Users read conditions and Events, not this log: their mistakes, and the states that an apply passes through, are
+   * no errors or warnings of the process.
+   */
+  readonly toldElsewhere?: boolean;
+}
+
+export function createChangeReporter({ log, locate, source, toldElsewhere }: ChangeReporterOptions): ChangeReporter {
+  const levelOf = (level: 'error' | 'warn') => (toldElsewhere ? 'info' : level);
   let publication: Publication | undefined;
   let problems: readonly PlacedProblem[] = [];
   let known: ReadonlySet<string> = new Set();
@@ -36,14 +48,14 @@ export function createChangeReporter(log: Logger, locate: Provider['locate'], so
       problems = placeProblems(publication?.problems ?? [], translated, locate, source);
       for (const problem of problems) {
         const line = formatProblem(problem);
-        if (!before.has(line)) log[problem.severity === 'error' ? 'error' : 'warn'](line);
+        if (!before.has(line)) log[levelOf(problem.severity === 'error' ? 'error' : 'warn')](line);
       }
       if (problems.length === 0 && before.size > 0) log.info('no problems are left');
       for (const { object, ready: condition } of ready) {
         const name = `${object.kind} ${object.namespace}/${object.name}`;
         if (condition.status === 'True')
           log.info(`${name}: Ready${condition.reason === 'Ready' ? '' : ` (${condition.reason})`}`);
-        else log.warn(`${name}: not Ready, ${condition.reason}: ${condition.message}`);
+        else log[levelOf('warn')](`${name}: not Ready, ${condition.reason}: ${condition.message}`);
       }
       for (const id of known) if (!statuses.has(id)) log.info(`${id.replace('/', ' ')}: gone`);
       known = new Set(statuses.keys());

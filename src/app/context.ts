@@ -17,11 +17,13 @@ export function translateContext(config: Config): Omit<TranslateContext, 'nowMs'
       config.backendHosts.length === 0 || config.backendHosts.includes('*') ? 'Any' : config.backendHosts,
     hostnameClaims: config.hostnames,
     counterStore: storeModeOf(config),
-    advertised:
-      config.httpsPort === undefined
-        ? { scheme: 'http', port: config.httpPort }
-        : { scheme: 'https', port: config.httpsPort },
+    advertised: advertisedOf(config),
   };
+}
+
+function advertisedOf({ advertisedScheme, advertisedPort, httpPort, httpsPort }: Config) {
+  const scheme = advertisedScheme === 'auto' ? (httpsPort === undefined ? 'http' : 'https') : advertisedScheme;
+  return { scheme, port: advertisedPort ?? (scheme === 'https' ? httpsPort : httpPort) ?? httpPort };
 }
 
 /**

@@ -127,7 +127,12 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
     const certificates = await (opened.openCertificates?.() ?? openXdsTlsFiles(config, log));
     closers.push(() => certificates.close());
     if (statusSink) closers.push(() => statusSink.close());
-    const changes = createChangeReporter(log, (object, path) => provider.locate(object, path), opened.name);
+    const changes = createChangeReporter({
+      log,
+      locate: (object, path) => provider.locate(object, path),
+      source: opened.name,
+      toldElsewhere: statusSink !== undefined,
+    });
     reporter = changes;
     const created = createController({
       context: opened.context,

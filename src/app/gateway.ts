@@ -103,7 +103,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     folder: options.folderPath,
     onError: (error) => log.error({ error: errorMessage(error) }, 'the folder cannot be read'),
   });
-  const reporter = createChangeReporter(log, (object, path) => provider.locate(object, path), folder);
+  const reporter = createChangeReporter({
+    log,
+    locate: (object, path) => provider.locate(object, path),
+    source: folder,
+  });
   let envoyMessage = 'starting';
   /** What has become of an Envoy that died: its end is not seen by all parts at once. */
   let lost: 'Exited' | 'Gone' | undefined;

@@ -50,6 +50,13 @@ drains. Exit codes: 0 ended by a signal, 1 failed, 2 wrong usage.`,
       const log = createLogger({ level: config.logLevel, format, write: io.stderr });
       if (config.authzPort !== undefined && config.authzTls === 'off' && worker === undefined)
         log.warn('checks are answered without TLS: whoever reaches --authz-port may ask');
+      const { redisPlaceOf } = await import('../app/store-place.js');
+      if (worker === undefined && redisPlaceOf(config) === undefined)
+        log.warn(
+          config.workers > 1
+            ? `no Redis is given: each of the ${config.workers} workers counts for itself, so that ${config.workers} times each limit is admitted and a nonce may be used ${config.workers} times`
+            : 'no Redis is given: limits and nonces are counted in this process alone and forgotten when it ends',
+        );
       setExitCode(
         await (worker !== undefined
           ? runWorker(config, worker, seenRevision, log)

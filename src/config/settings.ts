@@ -54,6 +54,21 @@ export const SETTINGS = {
   },
   tlsCert: { flag: '--tls-cert', kind: kinds.path, about: 'Certificate chain for HTTPS, PEM file.', commands: GATEWAY },
   tlsKey: { flag: '--tls-key', kind: kinds.path, about: 'Private key for HTTPS, PEM file.', commands: GATEWAY },
+  advertisedScheme: {
+    flag: '--advertised-scheme',
+    kind: kinds.oneOf('auto', 'http', 'https'),
+    default: 'auto',
+    about:
+      'Scheme of the URLs in status, where callers reach the gateway through something else; auto: https with --https-port.',
+    commands: GATEWAY,
+  },
+  advertisedPort: {
+    flag: '--advertised-port',
+    kind: kinds.port,
+    defaultText: 'the port that Envoy listens on',
+    about: 'Port of the URLs in status, such as that of a load balancer or Service before the gateway.',
+    commands: GATEWAY,
+  },
   adminAddress: {
     flag: '--admin-address',
     kind: kinds.address,
