@@ -130,6 +130,15 @@ const memoryMb = ({ child }: Program): { now: number; peak: number } => {
   return { now: of('VmRSS'), peak: of('VmHWM') };
 };
 
+const TICKS_PER_SECOND = 100; // USER_HZ of every Linux that Node runs on
+const cpuSeconds = ({ child }: Program): number => {
+  const fields =
+    readFileSync(`/proc/${String(child.pid)}/stat`, 'utf8')
+      .split(') ')[1]
+      ?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+};
+
 const percentile = (values: readonly number[], share: number): number =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN;
 
@@ -168,7 +177,7 @@ async function measure(name: string, size: typeof SIZE, edits: number): Promise<
       workers: 1,
       withController: false,
       controllerFlags: [
-        ...['--log-level', 'warn', '--lease-retry-period', '500ms'],
+        ...['--log-level', 'info', '--lease-retry-period', '500ms'],
         ...Array.from({ length: NAMESPACES }, (_, n) => [
           '--service',
           `${namespaceOf(n)}/backend:80=127.0.0.1:${port}`,
@@ -196,6 +205,10 @@ async function measure(name: string, size: typeof SIZE, edits: number): Promise<
       50,
     );
     const servedS = (performance.now() - startedAt) / 1000;
+    const servedCpuS = cpuSeconds(controller);
+    console.log(
+      `${name}: the last group answers ${servedS.toFixed(1)} s after the controller started (${servedCpuS.toFixed(1)} s of its CPU)`,
+    );
     const ours = size.keys + size.groups + size.authorizations + size.plans;
     await until(
       'all statuses',
@@ -217,13 +230,16 @@ async function measure(name: string, size: typeof SIZE, edits: number): Promise<
       return conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
     };
     await until('the last status in the API', 120_000, stored, 250).catch((error: unknown) => {
-      throw new Error(controller.output().slice(-3000), { cause: error });
+      throw new Error(`${controller.output().slice(0, 3000)}\n…\n${controller.output().slice(-3000)}`, {
+        cause: error,
+      });
     });
     const statusS = (performance.now() - startedAt) / 1000;
     console.log(
-      `${name}: first sync: the last group answers ${servedS.toFixed(1)} s after the controller started; the last status is stored after ${statusS.toFixed(1)} s`,
+      `${name}: the last status is stored ${statusS.toFixed(1)} s after the controller started (${cpuSeconds(controller).toFixed(1)} s of its CPU)`,
     );
     await sleep(2000);
+    const editCpuS = cpuSeconds(controller);
 
     const patch = async (path: string, body: object): Promise<void> => {
       const { status } = await server.request('PATCH', path, body, 'application/merge-patch+json');
@@ -258,6 +274,9 @@ async function measure(name: string, size: typeof SIZE, edits: number): Promise<
       await patch(key, { spec: { state: 'Enabled' } });
       await until('a return', 30_000, async () => (await ask(g, g)) === 200);
     }
+    console.log(
+      `${name}: controller CPU per write of the API: ${(((cpuSeconds(controller) - editCpuS) * 1000) / (edits * 4)).toFixed(0)} ms`,
+    );
     const spread = (values: readonly number[]): string =>
       `p50 ${percentile(values, 0.5).toFixed(0)} ms, p99 ${percentile(values, 0.99).toFixed(0)} ms, most ${Math.max(...values).toFixed(0)} ms`;
     const [c, a] = [memoryMb(controller), memoryMb(plane.authorizer)];
