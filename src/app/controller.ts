@@ -3,6 +3,7 @@
  * Order of a change: the authorizers learn the new routes, Envoy gets them, and only when every Envoy holds them the
  * authorizers forget the old ones.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Problem } from '../api/problem.js';
 import type { Kind } from '../api/types.js';
 import type { Clock } from '../lib/clock.js';
@@ -34,7 +35,7 @@ export interface ControllerOptions {
   readonly renderOptions: RenderOptions;
   readonly keyState: Pick<KeyState, 'complete'>;
   readonly authorizers: AuthorizerPlane;
-  readonly envoys: Pick<SnapshotPlane, 'snapshot' | 'setSnapshot' | 'holders'>;
+  readonly envoys: Pick<SnapshotPlane, 'snapshot' | 'setSnapshot' | 'hold' | 'holders'>;
   /** Where the counters of plans are kept. */
   readonly limiter: Pick<CounterStore, 'mode' | 'health'>;
   /** How long a node that vanished is still expected to take up changes. */
@@ -95,6 +96,9 @@ const MAX_DELAY_MS = 500;
 const RETIRE_DELAY_MS = 15_000;
 /** Envoy gets a change at the latest after this, even if authorizers never settle. */
 const MAX_SETTLE_MS = 5_000;
+/** An authorizer that lost its connection asks again within 5 s, and has its answer within another 5. */
+const COMES_BACK_MS = 10_000;
+const SETTLE_CHECK_MS = 100;
 /** Acknowledgements come in bursts; conditions are worked out once for all of them. */
 const REPORT_DELAY_MS = 10;
 const NODE_CHECK_MS = 1_000;
@@ -132,6 +136,7 @@ export function createController(options: ControllerOptions): Controller {
   let retireTimer: NodeJS.Timeout | undefined;
   let reportTimer: NodeJS.Timeout | undefined;
   let standsBy = false;
+  let holding = 0;
   let expectedNames = '';
   let closed = false;
   /** By `typeUrl name`. */
@@ -193,6 +198,7 @@ export function createController(options: ControllerOptions): Controller {
       const wanted = pending;
       const settled = authorizers.settled();
       if (settled) await settled;
+      await authorizersHold(wanted.state, latestMs);
       // Meanwhile there is a newer one, which the authorizers may not know yet.
       if (pending !== wanted && performance.now() < latestMs) continue;
       if (!pending || closed) return;
@@ -204,10 +210,31 @@ export function createController(options: ControllerOptions): Controller {
     }
   }
 
+  /** Waits for authorizers, also those that are just coming back: Envoy asks them all the same. */
+  async function authorizersHold(wanted: number, latestMs: number): Promise<void> {
+    while (!closed && performance.now() < latestMs) {
+      noteHolders();
+      if (tracker.hold('authorizer', wanted, clock(), COMES_BACK_MS)) return;
+      await delay(SETTLE_CHECK_MS);
+    }
+  }
+
+  /** What Envoys hold may be of another leader; they get what is new when authorizers know it. */
+  async function holdEnvoys(): Promise<void> {
+    const own = (holding += 1);
+    envoys.hold(true);
+    await authorizersHold(state, performance.now() + COMES_BACK_MS);
+    if (own === holding) envoys.hold(false);
+  }
+
   /** Takes note of what nodes hold. */
-  function progress(): void {
+  function noteHolders(): void {
     for (const node of envoys.holders(typeUrls)) tracker.holds('envoy', node, envoyState);
     for (const node of authorizers.holders()) tracker.holds('authorizer', node, state);
+  }
+
+  function progress(): void {
+    noteHolders();
     authorizers.setAuthorizers(tracker.expected('authorizer').length);
     tellExpected();
     const expected = tracker.expected('envoy');
@@ -378,6 +405,7 @@ export function createController(options: ControllerOptions): Controller {
       expectedNames = '';
       progress();
       reportSoon();
+      void holdEnvoys();
     },
     onStandby() {
       standsBy = true;

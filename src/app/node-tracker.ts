@@ -145,6 +145,17 @@ export class NodeTracker {
       .map(expectedOf);
   }
 
+  /** Whether all hold state `held` that are connected, or may come back as they vanished no longer than this ago. */
+  hold(kind: NodeKind, held: number, nowMs: number, comesBackMs: number): boolean {
+    return [...this.#entries.values()].every(
+      (entry) =>
+        entry.kind !== kind ||
+        entry.held === undefined ||
+        entry.held >= held ||
+        (entry.vanishedMs !== undefined && nowMs - entry.vanishedMs >= comesBackMs),
+    );
+  }
+
   /** A node of this kind is connected and has synced since it connected. */
   serves(kind: NodeKind): boolean {
     return [...this.#entries.values()].some(

@@ -11,6 +11,8 @@ export interface FaultProxy {
   delay(ms: number): void;
   /** Nothing passes in either direction; connections stay open and new ones are accepted. */
   stall(): void;
+  /** Nothing passes any more on the connections that are open, as behind a router that lost them; new ones work. */
+  freeze(): void;
   /** Ends delay and stall; what waited passes on. */
   resume(): void;
   /** Ends all connections with RST. */
@@ -24,7 +26,7 @@ export interface FaultProxy {
 }
 
 export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
-  const pairs = new Set<{ client: Socket; upstream: Socket; left: number }>();
+  const pairs = new Set<{ client: Socket; upstream: Socket; left: number; frozen: boolean }>();
   const waiting: (() => void)[] = [];
   let delayMs = 0;
   let stalled = false;
@@ -35,7 +37,7 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     accepted += 1;
     if (refusing) return client.resetAndDestroy();
     const upstream = connect(targetPort, '127.0.0.1');
-    const pair = { client, upstream, left: Number.POSITIVE_INFINITY };
+    const pair = { client, upstream, left: Number.POSITIVE_INFINITY, frozen: false };
     pairs.add(pair);
     const forward = (to: Socket, chunk: Buffer) => {
       if (to === client && pair.left < chunk.length) {
@@ -47,6 +49,7 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
       if (to.writable) to.write(chunk);
     };
     const pass = (to: Socket) => (chunk: Buffer) => {
+      if (pair.frozen) return;
       if (stalled) waiting.push(() => forward(to, chunk));
       else if (delayMs > 0 && to === client) setTimeout(() => forward(to, chunk), delayMs);
       else forward(to, chunk);
@@ -74,6 +77,9 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     },
     delay: (ms) => void (delayMs = ms),
     stall: () => void (stalled = true),
+    freeze() {
+      for (const pair of pairs) pair.frozen = true;
+    },
     resume() {
       stalled = false;
       delayMs = 0;

@@ -36,6 +36,8 @@ export interface KubeCondition {
 export interface Replica {
   readonly xdsPort: number;
   program: Program;
+  /** What all its processes printed. */
+  output(): string;
   /** Ready when it resolves. */
   start(): Promise<void>;
   /** Default SIGTERM. */
@@ -66,7 +68,7 @@ export interface OperatorPlane {
   condition(kind: string, name: string, type: string): Promise<KubeCondition | undefined>;
   /** All of Envoy and the workers hold what the leader has now. */
   current(): Promise<void>;
-  /** Lines of all controllers, of their present processes, at level error or above. */
+  /** Lines of all controllers at level error or above. */
   errorLines(): readonly string[];
   close(): Promise<void>;
 }
@@ -187,10 +189,13 @@ export async function startOperatorPlane(options: OperatorPlaneOptions): Promise
           ...data.controllerArguments,
           ...['--xds-port', String(xdsPort), '--admin-port', String(adminPort), ...flags],
         );
+      let ended = '';
       const replica: Replica = {
         xdsPort,
         program: launch(),
+        output: () => ended + replica.program.output(),
         async start() {
+          ended += replica.program.output();
           replica.program = launch();
           await ready();
         },
@@ -276,8 +281,8 @@ export async function startOperatorPlane(options: OperatorPlaneOptions): Promise
           { withinMs: 25_000, everyMs: 50 },
         ),
       errorLines: () =>
-        replicas.flatMap(({ program }) =>
-          program
+        replicas.flatMap((replica) =>
+          replica
             .output()
             .split('\n')
             .filter((line) => /"level":"(error|fatal)"/.test(line)),

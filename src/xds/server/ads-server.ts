@@ -103,6 +103,7 @@ export function createAdsServer({ credentials, ...options }: AdsServerOptions = 
       return plane.snapshot;
     },
     setSnapshot: (snapshot) => plane.setSnapshot(snapshot),
+    hold: (isHeld) => plane.hold(isHeld),
     acknowledged: (version, waiterOptions) => plane.acknowledged(version, waiterOptions),
     get nodes() {
       return plane.nodes;

@@ -69,6 +69,8 @@ export interface AcknowledgedOptions {
 export interface SnapshotPlane {
   readonly snapshot: Snapshot;
   setSnapshot(snapshot: Snapshot): void;
+  /** Keeps everything back from clients, which may connect meanwhile; `false` ends it. */
+  hold(isHeld: boolean): void;
   /**
    * Resolves when every connected node holds the snapshot of that version or of one set later, but for what it
    * rejected. Nodes that leave are not waited for.
@@ -113,6 +115,7 @@ export function createPlane(options: PlaneOptions = {}): Plane {
   let snapshot = EMPTY_SNAPSHOT;
   let sequence = 0;
   let streams = 0;
+  let isHeld = false;
   remember(snapshot);
 
   function remember({ version }: Snapshot): void {
@@ -171,7 +174,7 @@ export function createPlane(options: PlaneOptions = {}): Plane {
 
     function update(): void {
       // A client that does not read gets nothing more until it does; the next poll then sends the newest.
-      if (!connection || hasEnded || isBlocked) return;
+      if (!connection || hasEnded || isBlocked || isHeld) return;
       clearTimeout(timer);
       const nowMs = clock();
       const { responses, wakeAtMs } = connection.stream.poll(nowMs);
@@ -232,6 +235,11 @@ export function createPlane(options: PlaneOptions = {}): Plane {
         update();
       }
       settleWaiters();
+    },
+
+    hold(next) {
+      isHeld = next;
+      for (const { update } of connections) update();
     },
 
     acknowledged(version, waiterOptions = {}) {

@@ -111,6 +111,19 @@ describe('the Envoy beside authorizers', () => {
   });
 });
 
+test('a change waits for those that are connected or may come back, and not for one that is long gone', () => {
+  const tracker = new NodeTracker(60_000);
+  tracker.connected('authorizer', node('a', 1));
+  tracker.connected('authorizer', node('new', 1));
+  tracker.holds('authorizer', node('a', 1), 5);
+  expect(tracker.hold('authorizer', 5, 0, 1000)).toBe(true);
+  expect(tracker.hold('authorizer', 6, 0, 1000)).toBe(false);
+  expect(tracker.hold('envoy', 6, 0, 1000)).toBe(true);
+  tracker.disconnected('authorizer', node('a', 1), false, 100);
+  expect(tracker.hold('authorizer', 6, 1099, 1000)).toBe(false);
+  expect(tracker.hold('authorizer', 6, 1100, 1000)).toBe(true);
+});
+
 describe('a new leader', () => {
   test('expects those whom the leader before expected, as long as if they had vanished now', () => {
     const before = new NodeTracker(1000);
