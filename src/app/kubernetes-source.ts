@@ -23,6 +23,7 @@ import type { ObjectStatus } from '../translate/translation.js';
 import { clusterTranslateContext } from './context.js';
 import type { ControllerSource, Leadership, LeadershipEvents, StatusSink } from './controller-source.js';
 import { createRefusalEvents } from './refusal-events.js';
+import type { GeneratedCertificates } from './xds-certificates.js';
 
 /** Of the Lease: the nodes that the leader expects to take up changes. */
 const EXPECTED_NODES_ANNOTATION = 'countersign.dev/expected-nodes';
@@ -48,6 +49,7 @@ export async function openKubernetesSource(options: KubernetesSourceOptions): Pr
     api.close();
     throw new AppError('ERR_NAMESPACE', '--namespace: is required, since the kubeconfig names none');
   }
+  const ownNamespace = namespace;
   const identity = `${hostname()}_${randomUUID()}`;
 
   const elector = createLeaderElector({
@@ -86,6 +88,22 @@ export async function openKubernetesSource(options: KubernetesSourceOptions): Pr
     handOver: (text) => elector.handOver(text),
     close: () => elector.close(),
   };
+
+  let certificates: GeneratedCertificates | undefined;
+  async function openCertificates(): Promise<GeneratedCertificates> {
+    // The certificate library is loaded only where it is needed.
+    const { openGeneratedCertificates } = await import('./xds-certificates.js');
+    certificates = openGeneratedCertificates({
+      api,
+      namespace: ownNamespace,
+      prefix: config.xdsSecretPrefix,
+      names: { controller: [config.controllerName], envoy: config.envoyNames, authorizer: config.authorizerNames },
+      isLeader: () => elector.isLeader,
+      clock,
+      log: log.child({ component: 'certificates' }),
+    });
+    return certificates;
+  }
 
   let inputProblems: readonly InputProblem[] = [];
   const watched = createKubernetesProvider({
@@ -175,6 +193,7 @@ export async function openKubernetesSource(options: KubernetesSourceOptions): Pr
     },
     leadership,
     statusSink,
+    ...(config.xdsCertificates === 'generate' ? { openCertificates } : {}),
     async close() {
       await secrets.close();
       api.close();

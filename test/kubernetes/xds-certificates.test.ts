@@ -55,7 +55,10 @@ if (typeof binaries === 'string') {
       await server.request('POST', `${root}/rolebindings`, {
         metadata: { name: 'own' },
         roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'own' },
-        subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'operator' }],
+        subjects: [
+          { apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'operator' },
+          { kind: 'ServiceAccount', name: 'operator', namespace: OPERATOR_NAMESPACE },
+        ],
       });
       user = await connectAs(server, 'token-operator');
     }, 120_000);
@@ -102,6 +105,7 @@ if (typeof binaries === 'string') {
         readonly resourceVersion: string;
         readonly labels: Readonly<Record<string, string>>;
         readonly annotations?: Readonly<Record<string, string>>;
+        readonly ownerReferences?: readonly unknown[];
       };
     }
     const read = async (name: string): Promise<StoredSecret> => {
@@ -161,6 +165,20 @@ if (typeof binaries === 'string') {
         client.close();
       }
     }
+
+    test('the Secrets belong to the service account of the operator, so that they go with the installation', async () => {
+      const accounts = `/api/v1/namespaces/${OPERATOR_NAMESPACE}/serviceaccounts`;
+      const { body: account } = await server.request('POST', accounts, { metadata: { name: 'operator' } });
+      const { uid } = account['metadata'] as { uid: string };
+      const { body: issued } = await server.request('POST', `${accounts}/operator/token`, { spec: {} });
+      const pod = await connectAs(server, (issued['status'] as { token: string }).token);
+      closers.push(() => pod.close());
+      await open({ api: pod.api }).certificates.reconcile();
+      for (const part of ['ca', 'envoy-tls'])
+        expect((await read(part)).metadata.ownerReferences).toEqual([
+          { apiVersion: 'v1', kind: 'ServiceAccount', name: 'operator', uid },
+        ]);
+    });
 
     test('are made once, by the leader, in Secrets of their own that pods can mount', async () => {
       const follower = open({ leads: false });

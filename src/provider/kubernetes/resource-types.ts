@@ -49,6 +49,15 @@ export const LEASE: ResourceType = {
   namespaced: true,
 };
 
+/** Asks the server who we are; everybody may. */
+export const SELF_SUBJECT_REVIEW: ResourceType = {
+  group: 'authentication.k8s.io',
+  version: 'v1',
+  kind: 'SelfSubjectReview',
+  plural: 'selfsubjectreviews',
+  namespaced: false,
+};
+
 export const apiVersionOf = ({ group, version }: ResourceType): string =>
   group === '' ? version : `${group}/${version}`;
 

@@ -17,7 +17,7 @@ import type { Clock } from '../../lib/clock.js';
 import { AppError } from '../../lib/errors.js';
 import { Redacted } from '../../lib/redacted.js';
 import { hasStatus, type KubeApi, type RawObject } from './kube-api.js';
-import { SECRET } from './resource-types.js';
+import { apiVersionOf, SECRET, SELF_SUBJECT_REVIEW } from './resource-types.js';
 
 /** What of the API server this needs. */
 export type CertificateApi = Pick<KubeApi, 'get' | 'create' | 'replace'>;
@@ -109,7 +109,7 @@ export function createXdsCertificateSecrets(options: XdsCertificateSecretsOption
     const name = secretName(prefix, change.part);
     try {
       if (over) await api.replace(SECRET, secretOf(name, change.content, over), signal);
-      else await api.create(SECRET, secretOf(name, change.content, undefined), signal);
+      else await api.create(SECRET, secretOf(name, change.content, undefined, await findOwner(signal)), signal);
     } catch (error) {
       // Created, changed or deleted by another since we looked.
       if (hasStatus(error, 409) || (over && hasStatus(error, 404))) return false;
@@ -119,7 +119,32 @@ export function createXdsCertificateSecrets(options: XdsCertificateSecretsOption
     return true;
   }
 
-  function secretOf(name: string, { data, annotations }: CertificateSecret, over: RawObject | undefined): RawObject {
+  /**
+   * The operator's service account: what is generated for an installation goes with it. Asked of the server, since a
+   * pod does not know the uid; none for whoever is no service account of this namespace.
+   */
+  async function findOwner(signal: AbortSignal | undefined): Promise<OwnerReference | undefined> {
+    const review = { apiVersion: apiVersionOf(SELF_SUBJECT_REVIEW), kind: SELF_SUBJECT_REVIEW.kind };
+    let answer: RawObject;
+    try {
+      answer = await api.create(SELF_SUBJECT_REVIEW, review, signal);
+    } catch (error) {
+      // Servers before 1.28.
+      if (hasStatus(error, 404) || hasStatus(error, 403)) return undefined;
+      throw error;
+    }
+    const { userInfo } = answer['status'] as { userInfo?: { username?: string; uid?: string } };
+    const start = `system:serviceaccount:${namespace}:`;
+    if (!userInfo?.username?.startsWith(start) || !userInfo.uid) return undefined;
+    return { apiVersion: 'v1', kind: 'ServiceAccount', name: userInfo.username.slice(start.length), uid: userInfo.uid };
+  }
+
+  function secretOf(
+    name: string,
+    { data, annotations }: CertificateSecret,
+    over: RawObject | undefined,
+    owner?: OwnerReference,
+  ): RawObject {
     const metadata = (over?.['metadata'] ?? {}) as Metadata;
     const kept = Object.entries(metadata.annotations ?? {}).filter(([key]) => !isOurAnnotation(key));
     return {
@@ -133,6 +158,7 @@ export function createXdsCertificateSecrets(options: XdsCertificateSecretsOption
         namespace,
         labels: { ...metadata.labels, ...LABELS },
         annotations: { ...Object.fromEntries(kept), ...annotations },
+        ...(owner && { ownerReferences: [owner] }),
       },
       data: Object.fromEntries(
         Object.entries(data).map(([key, value]) => [key, Buffer.from(value.reveal(), 'utf8').toString('base64')]),
@@ -159,6 +185,13 @@ export function createXdsCertificateSecrets(options: XdsCertificateSecretsOption
       return readOwn(signal);
     },
   };
+}
+
+interface OwnerReference {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
 }
 
 interface Metadata {
