@@ -153,6 +153,7 @@ export function createAuthorizerWorker(options: AuthorizerWorkerOptions): Author
     authorizer.setModel(model);
     authorizer.setAuthorizers(epoch.authorizers);
     if (epoch.routesHeld) authorizer.dropRetired();
+    metrics.policyRevision.set(epoch.revision);
     listening ??= listen();
     tell();
   }

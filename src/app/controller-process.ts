@@ -101,6 +101,7 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
 
   function onChange(change: ControllerChange): void {
     latest = change;
+    metrics.policyRevision.set(publisher.revision);
     // A replica that does not lead has no nodes: what it would tell of them means nothing.
     if (!source?.leadership.isLeader) return;
     reporter?.report(change);

@@ -88,6 +88,8 @@ export interface Controller {
 export interface NodeProgress extends Omit<ExpectedNode, 'held'> {
   /** Holds the configuration as it is now. */
   readonly current: boolean;
+  /** `Kind/namespace/name` of objects that it does not enforce as they are now; at most 20. */
+  readonly lacks: readonly string[];
 }
 
 const QUIET_MS = 50;
@@ -102,11 +104,18 @@ const SETTLE_CHECK_MS = 100;
 /** Acknowledgements come in bursts; conditions are worked out once for all of them. */
 const REPORT_DELAY_MS = 10;
 const NODE_CHECK_MS = 1_000;
+/** For people; whoever lacks more lacks nearly all. */
+const MAX_LACKING = 20;
+/** Changes whose way to the nodes is timed at once; more come only from a data plane that does not answer. */
+const MAX_TIMED = 1_000;
 
 interface Rejected {
   readonly version: string | undefined;
   readonly error: string;
 }
+
+const outcomeText = (outcome: ProgrammedOutcome): string =>
+  outcome.type === 'Programmed' || outcome.type === 'NoDataPlane' ? outcome.type : JSON.stringify(outcome);
 
 const usesCluster = ({ environments }: Group, name: string | undefined): boolean =>
   environments
@@ -138,6 +147,15 @@ export function createController(options: ControllerOptions): Controller {
   let standsBy = false;
   let holding = 0;
   let expectedNames = '';
+  /** When the first change came that no rebuild has seen. */
+  let arrivedMs: number | undefined;
+  /** Changes on their way to the nodes, oldest first. */
+  const timed: { readonly state: number; readonly arrivedMs: number }[] = [];
+  /** What `report` made of each object last: most of thousands stay as they were. */
+  let reported = new Map<
+    string,
+    { readonly of: ObjectStatus; readonly outcome: string; readonly made: ObjectStatus }
+  >();
   let closed = false;
   /** By `typeUrl name`. */
   const rejected = new Map<string, Rejected>();
@@ -158,12 +176,17 @@ export function createController(options: ControllerOptions): Controller {
   async function rebuild(): Promise<void> {
     if (!resources) return;
     const stopTimer = metrics.rebuildDuration.startTimer();
+    const cameMs = arrivedMs;
+    arrivedMs = undefined;
     const complete = await keyState.complete(resources);
     translation = translate(complete, { ...context, nowMs: clock() }, memo);
     const { model } = translation;
     policy = encodePolicy(model);
     state += 1;
-    if (objects.update(translation.statuses, model, policy, state)) changedState = state;
+    if (objects.update(translation.statuses, model, policy, state)) {
+      changedState = state;
+      if (cameMs !== undefined && timed.length < MAX_TIMED) timed.push({ state, arrivedMs: cameMs });
+    }
     authorizers.setModel(model, policy);
     const snapshot = renderSnapshot(model, renderOptions);
     stopTimer();
@@ -269,6 +292,33 @@ export function createController(options: ControllerOptions): Controller {
     reportSoon();
   }
 
+  /** Envoys hold nothing but groups. */
+  function lacking(kind: NodeKind, held: number): readonly string[] {
+    const all = objects.changedAfter(held);
+    return (kind === 'envoy' ? all.filter((id) => id.startsWith('ApiGroup/')) : all).slice(0, MAX_LACKING);
+  }
+
+  /** From the arrival of a change to the last node that had to take it up. */
+  function observePropagation(expected: readonly ExpectedNode[]): void {
+    const held = Math.min(...expected.map((node) => node.held));
+    while (timed[0] && (expected.length === 0 || timed[0].state <= held)) {
+      const { arrivedMs } = timed[0];
+      timed.shift();
+      // Without nodes nothing arrives anywhere.
+      if (expected.length > 0) metrics.propagation.observe((performance.now() - arrivedMs) / 1000);
+    }
+    metrics.xdsNodes.reset();
+    for (const kind of ['envoy', 'authorizer'] as const)
+      for (const [name, is] of [
+        ['connected', true],
+        ['lost', false],
+      ] as const)
+        metrics.xdsNodes.set(
+          { kind, state: name },
+          expected.filter((node) => node.kind === kind && node.connected === is).length,
+        );
+  }
+
   const versionOf = (key: string): string | undefined => {
     const [typeUrl = '', name = ''] = key.split(' ');
     return (envoys.snapshot.resources.get(typeUrl) ?? policy.get(typeUrl))?.get(name)?.version;
@@ -330,16 +380,24 @@ export function createController(options: ControllerOptions): Controller {
       };
     };
 
-    const statuses = new Map(
-      [...translation.statuses].map(([id, status]) => [
-        id,
-        withProgrammed(withLimiter(status, limits), outcomeOf(id, status)),
-      ]),
-    );
+    const limitsText = JSON.stringify(limits);
+    const next: typeof reported = new Map();
+    const statuses = new Map<string, ObjectStatus>();
+    for (const [id, status] of translation.statuses) {
+      const outcome = outcomeOf(id, status);
+      const text = outcomeText(outcome) + (status.object.kind === 'UsagePlan' ? limitsText : '');
+      const before = reported.get(id);
+      const same = before?.of === status && before.outcome === text;
+      const made = same ? before.made : withProgrammed(withLimiter(status, limits), outcome);
+      next.set(id, same ? before : { of: status, outcome: text, made });
+      statuses.set(id, made);
+    }
+    reported = next;
     const ready = board.update(statuses);
     metrics.resources.reset();
     for (const { kind, ready: readiness, count } of board.counts())
       metrics.resources.set({ kind, ready: readiness }, count);
+    observePropagation(all);
     const live = changedState > 0 && tracker.serves('envoy') && all.every(({ held }) => held >= changedState);
     onChange({
       problems: [...translation.problems, ...rejectionProblems()],
@@ -376,6 +434,7 @@ export function createController(options: ControllerOptions): Controller {
     built,
     setResources(next) {
       resources = next;
+      arrivedMs ??= performance.now();
       debounce.trigger();
     },
     onNode(kind, event) {
@@ -426,7 +485,7 @@ export function createController(options: ControllerOptions): Controller {
     get nodes() {
       const latest = { envoy: pending ? Number.MAX_SAFE_INTEGER : envoyState, authorizer: state };
       return [...tracker.expected('envoy'), ...tracker.expected('authorizer')]
-        .map(({ held, ...node }) => ({ ...node, current: held >= latest[node.kind] }))
+        .map(({ held, ...node }) => ({ ...node, current: held >= latest[node.kind], lacks: lacking(node.kind, held) }))
         .sort((a, b) => (a.kind === b.kind ? (a.id < b.id ? -1 : 1) : a.kind < b.kind ? 1 : -1));
     },
     async close() {

@@ -56,8 +56,8 @@ export class NodeTracker {
       this.#entries.set(name, entry);
     }
     if (kind === 'authorizer') this.#left.delete(placeOf(node.id));
-    const { version } = node.metadata ?? {};
-    if (typeof version === 'string') entry.version = version;
+    const { version } = node;
+    if (version !== undefined) entry.version = version;
     entry.vanishedMs = undefined;
     entry.streams.set(node.stream, undefined);
   }

@@ -94,4 +94,9 @@ export class ObjectStates {
   changedAt(id: string): number {
     return this.#states.get(id)?.changedAt ?? Number.MAX_SAFE_INTEGER;
   }
+
+  /** Objects of which a node that held this state, and no later one, enforces an older form or nothing. */
+  changedAfter(held: number): readonly string[] {
+    return [...this.#states].filter(([, { changedAt }]) => changedAt > held).map(([id]) => id);
+  }
 }

@@ -32,6 +32,8 @@ const PASSING = new Set<string>(['Propagating', 'NoDataPlane', 'Pending']);
 
 export function createStatusBoard(clock: Clock): StatusBoard {
   let entries = new Map<string, BoardEntry>();
+  /** What an entry was made of: the same again makes the same. */
+  const sources = new WeakMap<BoardEntry, ObjectStatus>();
   /** What a reader was last told of an object that is not ready. */
   const told = new Map<string, string>();
 
@@ -61,7 +63,13 @@ export function createStatusBoard(clock: Clock): StatusBoard {
       const next = new Map<string, BoardEntry>();
       const changes: ReadyChange[] = [];
       for (const [key, status] of statuses) {
-        const entry = { object: status.object, conditions: withTimes(status, entries.get(key)), fields: status.fields };
+        const before = entries.get(key);
+        if (before && sources.get(before) === status) {
+          next.set(key, before);
+          continue;
+        }
+        const entry = { object: status.object, conditions: withTimes(status, before), fields: status.fields };
+        sources.set(entry, status);
         next.set(key, entry);
         const ready = readyOf(entry);
         if (ready && news(key, ready)) changes.push({ object: entry.object, ready });

@@ -9,6 +9,8 @@ export interface MetricRow {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly labels: readonly string[];
   readonly help: string;
+  /** Of a gauge: what several processes that do the same show together; default the sum. */
+  readonly aggregator?: 'min' | 'max' | 'first';
   /** Seconds. */
   readonly buckets?: readonly number[];
 }
@@ -52,6 +54,26 @@ export const METRICS = {
     labels: ['type'],
     help: 'Configuration responses that Envoy rejected.',
   },
+  xdsNodes: {
+    name: 'countersign_xds_nodes',
+    type: 'gauge',
+    labels: ['kind', 'state'],
+    help: 'Envoys and authorizers that are expected to take up changes; state is connected or lost (vanished without goodbye).',
+  },
+  propagation: {
+    name: 'countersign_propagation_duration_seconds',
+    type: 'histogram',
+    labels: [],
+    help: 'Time from the arrival of a change (watch event or file) to the acknowledgement of the last node that was expected to take it up.',
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600],
+  },
+  policyRevision: {
+    name: 'countersign_policy_revision',
+    type: 'gauge',
+    labels: [],
+    aggregator: 'min',
+    help: 'Revision of the policy: on a controller the one it serves, on an authorizer the one its table was made of. Behind for long means stale.',
+  },
   snapshotVersion: {
     name: 'countersign_snapshot_version_info',
     type: 'gauge',
@@ -75,12 +97,14 @@ export const METRICS = {
     name: 'countersign_limiter_healthy',
     type: 'gauge',
     labels: [],
+    aggregator: 'min',
     help: '1 while the counter store answers.',
   },
   limiterMisconfigured: {
     name: 'countersign_limiter_misconfigured',
     type: 'gauge',
     labels: ['check'],
+    aggregator: 'max',
     help: '1 while the counter store may lose counters: eviction, persistence, or a version that is too old.',
   },
   limiterPreDenied: {
@@ -119,7 +143,13 @@ export const METRICS = {
     labels: [],
     help: 'Restarts of the child Envoy after it died.',
   },
-  buildInfo: { name: 'countersign_build_info', type: 'gauge', labels: ['version', 'node'], help: 'Always 1.' },
+  buildInfo: {
+    name: 'countersign_build_info',
+    type: 'gauge',
+    labels: ['version', 'node'],
+    aggregator: 'first',
+    help: 'Always 1.',
+  },
 } as const satisfies Record<string, MetricRow>;
 
 type Instrument<Row extends MetricRow> = Row['type'] extends 'counter'
@@ -141,7 +171,8 @@ export function createMetrics({ processMetrics = false }: { readonly processMetr
   const registry = new Registry();
   if (processMetrics) collectDefaultMetrics({ register: registry });
   const create = (row: MetricRow): Counter | Gauge | Histogram => {
-    const options = { name: row.name, help: row.help, labelNames: row.labels, registers: [registry] };
+    const { name, help, labels: labelNames, aggregator } = row;
+    const options = { name, help, labelNames, registers: [registry], ...(aggregator ? { aggregator } : {}) };
     if (row.type === 'counter') return new Counter(options);
     if (row.type === 'gauge') return new Gauge(options);
     return new Histogram({ ...options, ...(row.buckets ? { buckets: [...row.buckets] } : {}) });

@@ -28,17 +28,21 @@ const group = (name: string, more: object = {}) =>
   });
 const keysYaml = (state = 'Enabled') => toYaml(...importedKey('caller', KEY.keyId, KEY.secret, { state }));
 
+const othersYaml = (more?: string) =>
+  toYaml(
+    ...importedKey('other', OTHER.keyId, OTHER.secret),
+    ...backendKey('backend', 'backend-key-1', 'policy-backend-secret-1'),
+    grant('orders', ['caller', 'other'], 'orders'),
+    ...(more === undefined ? [] : importedKey(more, 'AKIDpolicylater00001', OTHER.secret)),
+  );
+
 beforeAll(async () => {
   await build();
   backend = await startBackend();
   plane = await startDataPlane({
     files: {
       'keys.yaml': keysYaml(),
-      'others.yaml': toYaml(
-        ...importedKey('other', OTHER.keyId, OTHER.secret),
-        ...backendKey('backend', 'backend-key-1', 'policy-backend-secret-1'),
-        grant('orders', ['caller', 'other'], 'orders'),
-      ),
+      'others.yaml': othersYaml(),
       'orders.yaml': toYaml(group('orders')),
     },
   });
@@ -63,6 +67,51 @@ const conditionOf = async (kind: string, name: string, type: string) =>
     ?.status.conditions.find((each) => each.type === type);
 
 describe('controller, authorizer and Envoy', () => {
+  test('are told apart by status and metrics: version of each node, what it lacks, and how long changes take', async () => {
+    const { nodes } = await plane.status();
+    expect(nodes).toEqual([
+      {
+        kind: 'envoy',
+        id: 'node/envoy',
+        current: true,
+        connected: true,
+        lacks: [],
+        version: expect.stringMatching(/^1\.40\./),
+      },
+      {
+        kind: 'authorizer',
+        id: 'node/0',
+        current: true,
+        connected: true,
+        lacks: [],
+        version: expect.stringMatching(/^\d/),
+      },
+      {
+        kind: 'authorizer',
+        id: 'node/1',
+        current: true,
+        connected: true,
+        lacks: [],
+        version: expect.stringMatching(/^\d/),
+      },
+    ]);
+    const metrics = await (await fetch(`${plane.adminUrl}/metrics`)).text();
+    expect(metrics).toContain('countersign_xds_nodes{kind="authorizer",state="connected"} 2');
+    const revision = /^countersign_policy_revision (\d+)$/m;
+    const served = revision.exec(metrics)?.[1];
+    expect(Number(served)).toBeGreaterThan(0);
+    expect(revision.exec((await plane.authorizerAdmin('/metrics')).text)?.[1]).toBe(served);
+    const timed = async (): Promise<number> => {
+      const text = await (await fetch(`${plane.adminUrl}/metrics`)).text();
+      return Number(/^countersign_propagation_duration_seconds_count (\d+)$/m.exec(text)?.[1]);
+    };
+    const before = await timed();
+    await plane.edit({ 'others.yaml': othersYaml('later') });
+    await eventually(async () => expect(await timed()).toBe(before + 1));
+    await plane.edit({ 'others.yaml': othersYaml() });
+    await eventually(async () => expect(await timed()).toBe(before + 2));
+  });
+
   test('serve a signed request as the gateway in one process does', async () => {
     const response = await call();
     expect(response.status).toBe(200);

@@ -145,18 +145,22 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   return {
     update(all) {
       const present = new Set<string>();
+      // What was wanted before was compared then; a change of what is stored comes by `look`.
+      const changed: string[] = [];
       for (const desired of all) {
         if (!(KINDS as readonly string[]).includes(desired.object.kind)) continue;
         const key = keyOf(desired.object);
         present.add(key);
+        if (wanted.get(key) === desired) continue;
         wanted.set(key, desired);
+        changed.push(key);
       }
       for (const key of wanted.keys()) {
         if (present.has(key)) continue;
         wanted.delete(key);
         answers.delete(key);
       }
-      compare(present);
+      compare(changed);
     },
     look(object) {
       const key = keyOf(object);

@@ -23,6 +23,8 @@ export interface ConnectedNode {
   readonly stream: number;
   /** What the client told of itself when it connected; believed by nobody without asking. */
   readonly metadata?: Readonly<Record<string, unknown>>;
+  /** Of the client's software. */
+  readonly version?: string;
 }
 
 export type NodeEvent =
@@ -161,6 +163,7 @@ export function createPlane(options: PlaneOptions = {}): Plane {
         cluster: node?.cluster ?? '',
         stream: ++streams,
         ...(node?.metadata ? { metadata: node.metadata } : {}),
+        ...versionOf(node),
       };
       const stream = new DeltaStream(types, snapshot, {
         settled: (typeUrl, version) => onNode({ type: 'acknowledged', node: self, typeUrl, version }),
@@ -279,4 +282,14 @@ export function createPlane(options: PlaneOptions = {}): Plane {
         .map(({ node }) => node);
     },
   };
+}
+
+/** Ours is in the metadata, Envoy's in a field of its own. */
+function versionOf(node: Node | undefined): { readonly version?: string } {
+  const told = node?.metadata?.['version'];
+  if (typeof told === 'string') return { version: told };
+  const build = node?.userAgentVersionType;
+  if (build?.case !== 'userAgentBuildVersion' || !build.value.version) return {};
+  const { majorNumber, minorNumber, patch } = build.value.version;
+  return { version: [majorNumber, minorNumber, patch].join('.') };
 }

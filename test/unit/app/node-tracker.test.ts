@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { NodeTracker } from '../../../src/app/node-tracker.js';
 
-const node = (id: string, stream: number, version = '1') => ({ id, cluster: 'test', stream, metadata: { version } });
+const node = (id: string, stream: number, version = '1') => ({ id, cluster: 'test', stream, version });
 const heldBy = (tracker: NodeTracker) =>
   Object.fromEntries(tracker.expected('authorizer').map(({ id, held }) => [id, held]));
 

@@ -60,6 +60,16 @@ describe('an object has changed', () => {
     expect(changedBy({}, (model) => ({ ...model, grants: [] }))).toEqual(['Authorization/team/grant']);
   });
 
+  test('for a node that held a state before it, not for one that held its own', () => {
+    const states = new ObjectStates();
+    const before = buildModel(input());
+    states.update(OBJECTS, before, encodePolicy(before), 1);
+    const after = buildModel(input({ secret: 'secret-2' }));
+    states.update(OBJECTS, after, encodePolicy(after), 2);
+    expect(states.changedAfter(1)).toEqual(['SignatureKey/team/caller']);
+    expect(states.changedAfter(2)).toEqual([]);
+  });
+
   test('always, as long as nobody has looked at it', () => {
     expect(new ObjectStates().changedAt('ApiGroup/team/new')).toBe(Number.MAX_SAFE_INTEGER);
   });
