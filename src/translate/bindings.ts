@@ -185,7 +185,8 @@ export function resolveTargets(
   return { targets: resolved, statuses, apis };
 }
 
-function resolveTarget(
+/** One target; `undefined` when it covers nothing. @param path where problems are told. */
+export function resolveTarget(
   namespace: string,
   { apiGroup, environment: environmentName, apis }: AuthorizationTarget,
   path: string,

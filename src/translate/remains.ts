@@ -1,13 +1,15 @@
 /**
  * Refused objects of which something can be read → members of the model that refuse. They have no status here: the
- * provider has told what is wrong with them.
+ * provider tells why they are refused.
  */
+import type { Problem } from '../api/problem.js';
 import { hexHash } from '../lib/stable-hash.js';
 import type { Group, Plan, ResourceKey, Target } from '../model/model.js';
 import type { GroupRemains, PlanRemains, TargetRemains } from '../resources/remains.js';
 import { resourceKey } from '../resources/resource-set.js';
+import type { Absence } from './absence.js';
 import type { TranslatedGroup } from './api-group.js';
-import { admitKeys, type NamedKey } from './bindings.js';
+import { admitKeys, type NamedKey, resolveTarget } from './bindings.js';
 import { type HostnameClaim, mayClaimHostname } from './hostname-claims.js';
 import { admitsNamespace, type TranslatedKey } from './signature-key.js';
 import { Problems } from './status.js';
@@ -38,56 +40,88 @@ export const holdPlace = ({ namespace, name, basePath }: GroupRemains, hostnames
   environments: [],
 });
 
+export interface RefusedPlan {
+  readonly key: ResourceKey;
+  /** `undefined` when it binds nothing. */
+  readonly plan: Plan | undefined;
+  /** Of its bindings, as far as they can be read. */
+  readonly problems: readonly Problem[];
+}
+
+/** What the names of a refused plan lead to. */
+export interface RefusedPlanContext {
+  readonly named: readonly NamedKey[];
+  /** Caller keys of any namespace that are in use and that it may mean without naming them. */
+  readonly candidates: readonly TranslatedKey[];
+  readonly groups: ReadonlyMap<ResourceKey, TranslatedGroup>;
+  /** Of the plan's namespace. */
+  readonly ownGroups: readonly TranslatedGroup[];
+  readonly absence: Absence;
+}
+
 /**
  * The plan with its bindings, which refuses. Where all APIs are meant because the plan's own could not be read they are
  * named one by one, so that no plan for the whole group goes before.
- * @param candidates caller keys of any namespace that are in use.
- * @param groups of the plan's namespace.
  */
 export function refusePlan(
   { namespace, name, keys, targets }: PlanRemains,
-  named: readonly NamedKey[],
-  candidates: readonly TranslatedKey[],
-  groups: readonly TranslatedGroup[],
-): Plan | undefined {
+  { named, candidates, groups, ownGroups, absence }: RefusedPlanContext,
+): RefusedPlan {
   const key = resourceKey(namespace, name);
   const problems = new Problems({ kind: 'UsagePlan', metadata: { namespace, name } });
+  problems.error('Invalid', 'spec', 'the plan has errors; it refuses its requests until they are mended');
   const admitted = keys ? admitKeys(namespace, named, undefined, problems).keys : [];
   const callerKeys = new Set<ResourceKey>(
     [...admitted, ...candidates].flatMap(({ key: caller, admits }) =>
       admits && admitsNamespace(admits, namespace) ? caller : [],
     ),
   );
-  const wanted = targets ?? groups.map(({ resource }) => anyOf(resource.metadata.name));
-  const resolved = wanted.flatMap((target) => resolve(resourceKey(namespace, target.apiGroup), target, groups));
-  if (callerKeys.size === 0 || resolved.length === 0) return undefined;
+  const resolved = targets
+    ? targets.flatMap(({ apiGroup, environment, apis }, i) =>
+        environment !== undefined && apis
+          ? (resolveTarget(
+              namespace,
+              { apiGroup, environment, apis: [...apis] },
+              `spec.targets[${i}]`,
+              groups,
+              absence,
+              'UsagePlan',
+              problems,
+            )?.target ?? [])
+          : coverAll(groups.get(resourceKey(namespace, apiGroup)), environment, apis),
+      )
+    : ownGroups.flatMap((group) => coverAll(group, undefined, undefined));
+  const binds = callerKeys.size > 0 && resolved.length > 0;
   return {
     key,
-    namespace,
-    name,
-    planId: `usagePlan-${hexHash(key, 8)}`,
-    valid: false,
-    enforcement: 'Enforce',
-    onStoreFailure: { rate: 'Deny', quota: 'Deny' },
-    responseHeaders: [],
-    rateLimits: [],
-    quotas: [],
-    callerKeys: [...callerKeys].sort(),
-    targets: resolved,
+    plan: binds
+      ? {
+          key,
+          namespace,
+          name,
+          planId: `usagePlan-${hexHash(key, 8)}`,
+          valid: false,
+          enforcement: 'Enforce',
+          onStoreFailure: { rate: 'Deny', quota: 'Deny' },
+          responseHeaders: [],
+          rateLimits: [],
+          quotas: [],
+          callerKeys: [...callerKeys].sort(),
+          targets: resolved,
+        }
+      : undefined,
+    problems: problems.list,
   };
 }
 
-const anyOf = (apiGroup: string): TargetRemains => ({ apiGroup, environment: undefined, apis: undefined });
-
-function resolve(
-  key: ResourceKey,
-  { environment, apis }: TargetRemains,
-  groups: readonly TranslatedGroup[],
-): readonly Target[] {
-  const served = groups.find((group) => group.key === key)?.served ?? new Map<string, never>();
-  return [...served].flatMap(([name, { apis: known }]) => {
-    if (environment !== undefined && environment !== name) return [];
-    if (apis?.includes('*')) return { group: key, environment: name, apis: '*' as const };
-    return { group: key, environment: name, apis: new Set(apis ?? known.keys()) };
+/** @param wanted and `apis`: `undefined` = all. */
+const coverAll = (
+  group: TranslatedGroup | undefined,
+  wanted: string | undefined,
+  apis: TargetRemains['apis'],
+): Target[] =>
+  [...(group?.served ?? [])].flatMap(([environment, { apis: known }]) => {
+    if (!group || (wanted !== undefined && wanted !== environment)) return [];
+    if (apis?.includes('*')) return { group: group.key, environment, apis: '*' as const };
+    return { group: group.key, environment, apis: new Set(apis ?? known.keys()) };
   });
-}

@@ -4,7 +4,7 @@
  */
 import type { Problem } from '../api/problem.js';
 import type { Authorization, UsagePlan } from '../api/types.js';
-import type { Group, Plan, ResourceKey } from '../model/model.js';
+import type { Group, ResourceKey } from '../model/model.js';
 import type { GroupRemains, PlanRemains } from '../resources/remains.js';
 import { matchesLabels, resourceKey, type ResourceSet } from '../resources/resource-set.js';
 import { createAbsence, type Absence } from './absence.js';
@@ -13,7 +13,7 @@ import { translateAuthorization, type TranslatedAuthorization } from './authoriz
 import { createKeyDirectory, findKeys, keyInputs, type KeyDirectory } from './bindings.js';
 import { type Claimant, compareText, groupBy, type HostnameClaim, resolveHostnameClaims } from './hostname-claims.js';
 import { isFreshAt, Memo, nextAfter } from './memo.js';
-import { claimsOfRemains, holdPlace, refusePlan } from './remains.js';
+import { claimsOfRemains, holdPlace, refusePlan, type RefusedPlan } from './remains.js';
 import { contestedIds, translateKeys, type TranslatedKey } from './signature-key.js';
 import { buildStatuses } from './statuses.js';
 import type { TranslateContext, Translation } from './translation.js';
@@ -25,7 +25,7 @@ export interface TranslationMemo {
   readonly groups: Memo<TranslatedGroup>;
   readonly authorizations: Memo<TranslatedAuthorization>;
   readonly plans: Memo<TranslatedPlan>;
-  readonly refusedPlans: Memo<Plan | undefined>;
+  readonly refusedPlans: Memo<RefusedPlan>;
   readonly heldPlaces: Memo<Group>;
 }
 
@@ -69,6 +69,7 @@ export function translate(
       memo.plans,
     ),
   );
+  const refusedPlans = inOrder(refusePlans(resources, directory, groups, absence, memo.refusedPlans));
 
   const model = {
     callerKeys: inOrder([...keys.values()].flatMap(({ key, caller }) => (caller && !lostIds.has(key) ? caller : []))),
@@ -80,7 +81,7 @@ export function translate(
     // This order decides between plans of equal rank: the authorizer takes the first.
     plans: inOrder([
       ...usagePlans.flatMap(({ plan }) => plan ?? []),
-      ...refusePlans(resources, directory, groups, memo.refusedPlans),
+      ...refusedPlans.flatMap(({ plan }) => plan ?? []),
     ]),
   };
   const statuses = buildStatuses({
@@ -91,7 +92,7 @@ export function translate(
     usagePlans,
     conflicts: planConflicts(model.plans),
   });
-  const problems: Problem[] = statuses.flatMap((status) => status.problems);
+  const problems: Problem[] = [...statuses, ...refusedPlans].flatMap((each) => each.problems);
   return {
     model,
     statuses: new Map(
@@ -147,10 +148,11 @@ function refusePlans(
   resources: ResourceSet,
   directory: KeyDirectory,
   groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
-  memo: Memo<Plan | undefined>,
-): Plan[] {
-  return remainsOfPlans(resources).flatMap((plan) => {
-    const { namespace, keys } = plan;
+  absence: Absence,
+  memo: Memo<RefusedPlan>,
+): RefusedPlan[] {
+  return remainsOfPlans(resources).map((plan) => {
+    const { namespace, keys, targets = [] } = plan;
     const named = keys ? findKeys(namespace, keys, directory) : [];
     const inUse = [...directory.byKeyId.values()];
     const { selector } = keys ?? {};
@@ -162,9 +164,10 @@ function refusePlans(
             matchesLabels(selector.matchLabels, resource.metadata.labels),
         )
       : inUse;
-    const ofNamespace = [...groups.values()].filter(({ resource }) => resource.metadata.namespace === namespace);
-    const inputs = [named.length, ...keyInputs(named), ...candidates, ...ofNamespace];
-    return memo.get(plan, inputs, () => refusePlan(plan, named, candidates, ofNamespace)) ?? [];
+    const ownGroups = [...groups.values()].filter(({ resource }) => resource.metadata.namespace === namespace);
+    const absences = targets.map(({ apiGroup }) => absence('ApiGroup', namespace, apiGroup));
+    const inputs = [named.length, ...keyInputs(named), ...candidates, ...ownGroups, ...absences];
+    return memo.get(plan, inputs, () => refusePlan(plan, { named, candidates, groups, ownGroups, absence }));
   });
 }
 

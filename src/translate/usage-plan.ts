@@ -2,7 +2,6 @@
  * UsagePlan → plan of the model. A plan with an error keeps its bindings and refuses (503): dropping it would let
  * its keys call without limits.
  */
-import { isStandIn } from '../api/stand-in.js';
 import type { UsagePlan, UsagePlanQuota, UsagePlanRateLimit } from '../api/types.js';
 import { durationMs } from '../api/units.js';
 import { hexHash } from '../lib/stable-hash.js';
@@ -44,8 +43,6 @@ export function translateUsagePlan(
   const admitted = { ...byName, keys: [...new Set([...byName.keys, ...usable])] };
   const resolved = resolveTargets(metadata.namespace, spec.targets, groups, absence, 'UsagePlan', problems);
   const before = problems.list.length;
-  if (isStandIn(resource))
-    problems.error('Invalid', 'spec', 'the plan has errors; it refuses its requests until they are mended');
   const rateLimits = (spec.rateLimits ?? []).map((limit, i) => readRateLimit(limit, `spec.rateLimits[${i}]`, problems));
   const quotas = (spec.quotas ?? []).map((quota, i) => readQuota(quota, `spec.quotas[${i}]`, problems));
   const limits = [

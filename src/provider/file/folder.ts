@@ -8,7 +8,6 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ObjectReference, Problem } from '../../api/problem.js';
 import { checkTransition } from '../../api/schema.js';
-import { isStandIn } from '../../api/stand-in.js';
 import { errorMessage } from '../../lib/errors.js';
 import type { Remains } from '../../resources/remains.js';
 import { type AnyResource, createResourceSet, EMPTY_RESOURCES, withRemains } from '../../resources/resource-set.js';
@@ -132,17 +131,15 @@ export class Folder {
           continue;
         }
         placed.set(key, here);
-        const last = this.#resources.get(key);
-        const predecessor = last && isStandIn(last) ? undefined : last;
+        const predecessor = this.#resources.get(key);
         const faults = [...object.problems, ...transitionProblems(object.resource, predecessor)];
         const admitted = object.resource && !faults.some(({ severity }) => severity === 'error');
         const resource = admitted ? object.resource : predecessor;
         report(admitted || !resource ? faults : faults.map(withKept));
-        const served = resource ?? object.standIn;
-        if (served) resources.set(key, served);
+        if (resource) resources.set(key, resource);
         // What has no name may be anything.
         if (!resource) refused.add(object.reference.name === '' ? textOf(fileReference(file)) : key);
-        if (!served && object.remains) remains.push(object.remains);
+        if (!resource && object.remains) remains.push(object.remains);
         if (resource && (!admitted || state.fault)) kept.add(key);
       }
     }

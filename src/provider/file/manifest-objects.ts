@@ -2,7 +2,6 @@
 import { checkMetadata } from '../../api/metadata.js';
 import type { ObjectReference, Problem } from '../../api/problem.js';
 import { checkObject } from '../../api/schema.js';
-import { planStandIn } from '../../api/stand-in.js';
 import { API_GROUP, API_VERSION, KINDS, type Kind } from '../../api/types.js';
 import { CORE_KINDS, type CoreKind, isRecord, parseCoreResource } from '../../resources/core-resources.js';
 import { type Remains, remainsOf } from '../../resources/remains.js';
@@ -18,9 +17,7 @@ export interface ManifestObject {
   readonly problems: readonly Problem[];
   /** Absent when a problem refuses the object. */
   readonly resource: AnyResource | undefined;
-  /** What refuses in its place where nothing else is in service. */
-  readonly standIn?: AnyResource | undefined;
-  /** Of a refused object, for where there is no stand-in either. */
+  /** Of a refused object: what refuses in its place where no version before is in service. */
   readonly remains?: Remains | undefined;
 }
 
@@ -91,7 +88,7 @@ function checkRecord(value: Readonly<Record<string, unknown>>): CheckedValue {
     return refuse('apiVersion', `only ${API_VERSION} and v1 ${READ_HERE}`);
   const { object, problems } = checkObject(value);
   if (object) return { reference: referenceTo(object), problems, resource: object };
-  return { reference, problems, resource: undefined, standIn: planStandIn(value), remains: remainsOf(value) };
+  return { reference, problems, resource: undefined, remains: remainsOf(value) };
 }
 
 function checkCore(kind: CoreKind, value: Readonly<Record<string, unknown>>, reference: ObjectReference): CheckedValue {

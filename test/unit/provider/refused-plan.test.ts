@@ -11,12 +11,12 @@ import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../
 let path: string;
 let folder: Folder;
 beforeEach(() => {
-  path = mkdtempSync(join(tmpdir(), 'countersign-stand-in-'));
+  path = mkdtempSync(join(tmpdir(), 'countersign-refused-plan-'));
   folder = new Folder(path);
   writeFileSync(
     join(path, 'all.yaml'),
     toYaml(
-      ...importedKey('app', 'AKIDstandin000000001', 'stand-in-secret-0001'),
+      ...importedKey('app', 'AKIDrefused000000001', 'refused-secret-0001'),
       apiGroup('orders', { verification: { dialects: ['Huawei'] }, backend: urlBackend(9000) }),
       grant('orders', ['app'], 'orders'),
     ),
@@ -57,6 +57,12 @@ describe('a plan with an error', () => {
     expect((await serve({ quotas: quotas(5), enforcement: 'enforce' })).plans).toMatchObject([{ valid: false }]);
   });
 
+  test('refuses the calls of every key that it could have meant, when its bindings cannot be read either', async () => {
+    const { plans, told } = await serve({ keys: { ref: [{ name: 'app' }] } });
+    expect(plans).toMatchObject([{ key: 'shop/plan', valid: false, callerKeys: ['shop/app'] }]);
+    expect(told).toContain('spec: the plan has errors; it refuses its requests until they are mended');
+  });
+
   test('limits as before, when a version of it was valid', async () => {
     expect((await serve({ quotas: quotas(5) })).plans).toMatchObject([{ valid: true, quotas: [{ requests: 5 }] }]);
     const { plans, told } = await serve({ quotas: quotas(-1) });
@@ -72,6 +78,8 @@ describe('a plan with an error', () => {
   });
 
   test('binds nothing when it is Disabled', async () => {
-    expect((await serve({ quotas: quotas(-1), state: 'Disabled' })).plans).toEqual([]);
+    const { plans, told } = await serve({ quotas: quotas(-1), state: 'Disabled' });
+    expect(plans).toEqual([]);
+    expect(told.join('\n')).not.toContain('refuses its requests');
   });
 });
