@@ -178,6 +178,8 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
     const host = config.xdsAddress.includes(':') ? `[${config.xdsAddress}]` : config.xdsAddress;
     const xds = await listener.listen(`${host}:${String(config.xdsPort)}`);
     closers.push(() => listener.close());
+    // What a client showed may be of an authority that is trusted no longer, or have expired.
+    closers.push(certificates.onRenewal(() => listener.endConnections()));
     health.set('xds', true);
     let term = 0;
     /** What is served must be as new as what the leader before served: nothing that it revoked comes back. */

@@ -47,7 +47,9 @@ export interface ControllerSource {
   /** Resolves when what was read is as new as this call. A replica asks when it begins to lead. */
   readonly refresh?: () => Promise<void>;
   /** Absent: certificates of xDS are files. */
-  readonly openCertificates?: () => Promise<Pick<TlsFiles, 'serverCredentials'> & { close(): Promise<void> | void }>;
+  readonly openCertificates?: () => Promise<
+    Pick<TlsFiles, 'serverCredentials' | 'onRenewal'> & { close(): Promise<void> | void }
+  >;
   /** Generated keys: the resources with their Secrets. On a replica that does not lead it only reads. */
   readonly keys: Pick<KeyState, 'complete'>;
   readonly leadership: Leadership;

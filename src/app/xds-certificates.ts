@@ -35,6 +35,8 @@ export interface GeneratedCertificates {
   readonly present: boolean;
   /** Rises with each renewal that was taken: connections made before used an older one. */
   readonly renewals: number;
+  /** Called after each renewal that was taken; answers how to end that. */
+  onRenewal(listener: () => void): () => void;
   /** Looks now instead of at the next turn, as after gaining leadership. Never rejects: what fails is logged. */
   reconcile(): Promise<void>;
   close(): Promise<void>;
@@ -125,6 +127,7 @@ export function openGeneratedCertificates(options: GeneratedCertificatesOptions)
     get renewals() {
       return source.renewals;
     },
+    onRenewal: (listener) => source.onRenewal(listener),
     reconcile,
     async close() {
       closing.abort();

@@ -85,6 +85,22 @@ async function ask(
     client.close();
   }
 }
+/** A stream that is kept open once something came; resolves with the code it ends with. */
+async function follow(typeUrl: string, { certificate, privateKey }: TestCertificate) {
+  const [ca, key, chain] = [plane.authority.certificate, privateKey, certificate].map((text) => Buffer.from(text));
+  const client = new Client(
+    plane.xdsAddress,
+    credentials.createSsl(ca!, key!, chain!, { checkServerIdentity: () => undefined }),
+  );
+  const { path, requestSerialize, responseDeserialize } = aggregatedDiscoveryService.deltaAggregatedResources;
+  const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+  const ended = new Promise<number>((resolve) => call.on('error', ({ code }: ServiceError) => resolve(code)));
+  const open = new Promise((resolve) => call.on('data', resolve));
+  call.write(create(DeltaDiscoveryRequestSchema, { node: { id: 'thief' }, typeUrl }));
+  await open;
+  return { ended: ended.finally(() => client.close()) };
+}
+
 const refusal = (asked: Promise<number>): Promise<number> =>
   asked.then(
     () => -1,
@@ -170,6 +186,7 @@ describe('certificates', () => {
   test('are replaced on disk, authority and all, without a restart of authorizers or Envoy', async () => {
     const renewed = createAuthority();
     const old = await certificateOf('authorizer');
+    const stolen = await follow(KEY_TYPE, old);
     await writeTlsFolder(plane.tlsFolderOf('controller'), renewed.issue('countersign-controller'), renewed);
     await writeTlsFolder(plane.tlsFolderOf('authorizer'), renewed.issue('countersign-authorizer'), renewed);
     await writeTlsFolder(plane.tlsFolderOf('envoy'), renewed.issue('countersign-envoy'), renewed);
@@ -179,7 +196,9 @@ describe('certificates', () => {
       SLOW,
     );
     expect(await refusal(ask(KEY_TYPE, old, renewed.certificate))).toBe(UNAVAILABLE);
-    // Streams that are open go on; the next connections use the new files.
+    // Who was connected must show a certificate again.
+    expect(await stolen.ended).toBe(UNAVAILABLE);
+    await eventually(async () => expect(await currentNodes()).toHaveLength(3), SLOW);
     const pids = (await plane.workers()).map((worker) => worker?.pid);
     await plane.stopController('SIGKILL');
     await plane.startController();

@@ -20,6 +20,9 @@ import type { Transport, TransportAddress, TransportOptions } from './transport.
 /** Largest `maxBodySize` (16 MiB) and room for headers. */
 const MAX_RECEIVE_BYTES = 17 * 1024 * 1024;
 
+/** For calls of connections that end because certificates were renewed; longer than Envoy waits for a check. */
+const RENEWAL_MS = 10_000;
+
 /** Metadata that Envoy may send with each Check to say which node it is. */
 const NODE_METADATA = 'x-countersign-node';
 
@@ -98,7 +101,11 @@ export function createGrpcTransport({
     if (tls && !('socketPath' in address)) {
       // TLS is ended here and not by the library, which shows a client's certificate only per call.
       const connections = server.createConnectionInjector(ServerCredentials.createInsecure());
-      listener = createTlsListener(tls, (socket) => connections.injectConnection(socket));
+      listener = createTlsListener(
+        tls,
+        (socket) => connections.injectConnection(socket),
+        () => connections.drain(RENEWAL_MS),
+      );
       return listener.listen(address.host, address.port);
     }
     return new Promise((resolve, reject) => {

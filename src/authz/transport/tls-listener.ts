@@ -17,7 +17,12 @@ export interface TlsListener {
 /** A client that opens a connection and says nothing is let go. */
 const HANDSHAKE_MS = 5_000;
 
-export function createTlsListener(tls: TransportTls, onConnection: (socket: TLSSocket) => void): TlsListener {
+/** @param onRenewed after renewed files count: connections of before may rest on an authority that is gone. */
+export function createTlsListener(
+  tls: TransportTls,
+  onConnection: (socket: TLSSocket) => void,
+  onRenewed: () => void,
+): TlsListener {
   const material = () => {
     const { certificate, privateKey, caCertificate } = tls.files();
     // Without tickets no client comes back with what it has shown to an earlier authority.
@@ -44,7 +49,10 @@ export function createTlsListener(tls: TransportTls, onConnection: (socket: TLSS
     tls.onRefused?.(`a connection failed: ${error.message}`);
     socket.destroy();
   });
-  const forget = tls.onRenewal(() => server.setSecureContext(material()));
+  const forget = tls.onRenewal(() => {
+    server.setSecureContext(material());
+    onRenewed();
+  });
 
   return {
     listen: (host, port) =>

@@ -23,9 +23,14 @@ export interface AdsListener {
   listen(address: string): Promise<string>;
   /** `false` ends all streams and refuses new ones: clients try another replica. */
   setServing(serving: boolean): void;
+  /** Ends all streams and connections; clients come back and show their certificates to what counts now. */
+  endConnections(): void;
   /** Ends all streams. */
   close(): Promise<void>;
 }
+
+/** For clients to read why their streams ended, before the connection goes. */
+const GOODBYE_MS = 1_000;
 
 /** A client that vanished without a word is noticed within a minute. */
 const KEEPALIVE = { 'grpc.keepalive_time_ms': 30_000, 'grpc.keepalive_timeout_ms': 20_000 };
@@ -33,6 +38,7 @@ const KEEPALIVE = { 'grpc.keepalive_time_ms': 30_000, 'grpc.keepalive_timeout_ms
 export function createAdsListener({ planes, credentials, serving = true }: AdsListenerOptions): AdsListener {
   const server = new Server(KEEPALIVE);
   let isServing = serving;
+  let boundTo: string | undefined;
 
   function accept(call: DeltaCall): void {
     const refuse = (code: grpcStatus, details: string): void => void call.emit('error', { code, details });
@@ -71,13 +77,18 @@ export function createAdsListener({ planes, credentials, serving = true }: AdsLi
             : resolve(bound),
         );
       });
-      if (socketPath === undefined) return address.replace(/:\d+$/, `:${port}`);
+      if (socketPath === undefined) return (boundTo = address.replace(/:\d+$/, `:${port}`));
       await chmod(socketPath, 0o600);
       return address;
     },
     setServing(next) {
       isServing = next;
       if (!next) for (const plane of planes) plane.endStreams();
+    },
+    endConnections() {
+      for (const plane of planes) plane.endStreams();
+      // A socket file has no certificates.
+      if (boundTo !== undefined) server.drain(boundTo, GOODBYE_MS);
     },
     async close() {
       // Streams never end by themselves; clients keep what they have and come back.

@@ -7,6 +7,8 @@ export interface CertificateSource {
   readonly material: TlsMaterial | undefined;
   /** Rises with each change after the first material: connections made before used an older one. */
   readonly renewals: number;
+  /** Called after each of these changes; answers how to end that. */
+  onRenewal(listener: () => void): () => void;
   /** For connections from now on. @returns whether it differs from the last. */
   set(material: TlsMaterial): boolean;
   /** Every client must show a certificate of the authority. */
@@ -16,6 +18,7 @@ export interface CertificateSource {
 export function createCertificateSource(): CertificateSource {
   const identityListeners = new Set<experimental.IdentityCertificateUpdateListener>();
   const caListeners = new Set<experimental.CaCertificateUpdateListener>();
+  const renewalListeners = new Set<() => void>();
   let material: TlsMaterial | undefined;
   let renewals = 0;
 
@@ -44,6 +47,10 @@ export function createCertificateSource(): CertificateSource {
     get renewals() {
       return renewals;
     },
+    onRenewal(listener) {
+      renewalListeners.add(listener);
+      return () => void renewalListeners.delete(listener);
+    },
     set(next) {
       const last = material;
       if (last && (Object.keys(next) as (keyof TlsMaterial)[]).every((name) => next[name].equals(last[name])))
@@ -52,6 +59,7 @@ export function createCertificateSource(): CertificateSource {
       if (last) renewals += 1;
       for (const listener of caListeners) listener(next);
       for (const listener of identityListeners) listener(next);
+      if (last) for (const listener of renewalListeners) listener();
       return true;
     },
     serverCredentials: () => experimental.createCertificateProviderServerCredentials(provider, provider, true),

@@ -146,6 +146,30 @@ describe('certificate files', () => {
     expect(await refusal(ask('envoy', withCertificate(envoy, other.certificate)))).toBe(UNAVAILABLE);
   });
 
+  test('end the connections of before: a stolen certificate is worth nothing once its authority is gone', async () => {
+    const thief = new Client(address, withCertificate(authorizer));
+    clients.push(thief);
+    const { path, requestSerialize, responseDeserialize } = aggregatedDiscoveryService.deltaAggregatedResources;
+    const streamOf = (typeUrl: string) => {
+      const call = thief.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+      const ended = new Promise<number>((resolve) => call.on('error', ({ code }: ServiceError) => resolve(code)));
+      const open = new Promise((resolve) => call.on('data', resolve));
+      call.write(create(DeltaDiscoveryRequestSchema, { typeUrl }));
+      return { ended, open };
+    };
+    const { ended, open } = streamOf('policy');
+    await open;
+    const renewed = files.renewals;
+    files.onRenewal(() => listener.endConnections());
+    const other = createAuthority();
+    await writeTlsFolder(folder, other.issue('controller.test', '127.0.0.1'), other);
+    await eventually(() => expect(files.renewals).toBeGreaterThan(renewed));
+
+    expect(await ended).toBe(UNAVAILABLE);
+    // Over the connection that it still has, and over a new one.
+    expect(await streamOf('policy').ended).toBe(UNAVAILABLE);
+  });
+
   test('that do not fit are not taken, and told once', async () => {
     const before = await served();
     await writeFile(join(folder, 'tls.key'), authority.issue('x').privateKey);

@@ -5,6 +5,7 @@ import { checkServerIdentity, connect, type ConnectionOptions } from 'node:tls';
 import { createGrpcTransport } from '../../../../src/authz/transport/grpc.js';
 import type { Transport, TransportTls } from '../../../../src/authz/transport/transport.js';
 import { admitsText } from '../../../../src/app/peer-names.js';
+import { eventually } from '../../../support/eventually.js';
 import { createAuthority, type TestAuthority, type TestCertificate } from '../../../support/certificate.js';
 
 const closers: (() => void)[] = [];
@@ -130,6 +131,25 @@ test('renewed files count for the next connection, also for a client that wants 
     again.once('close', () => resolve('refused'));
   });
   expect(await ended).toBe('refused');
+});
+
+test('renewed files end the connections of before, once their calls are answered', async () => {
+  const [before, after] = [createAuthority('before'), createAuthority('after')];
+  const server = await serve(before);
+  const bytes = (value: Buffer): Buffer => value;
+  const client = new Client(`127.0.0.1:${server.port}`, clientOf(before, before.issue('countersign-envoy')), {
+    'grpc.enable_retries': 0,
+  });
+  closers.push(() => client.close());
+  const ask = (): Promise<number> =>
+    new Promise((resolve) =>
+      client.makeUnaryRequest('/grpc.health.v1.Health/Check', bytes, bytes, Buffer.alloc(0), (error) =>
+        resolve(error?.code ?? 0),
+      ),
+    );
+  expect(await ask()).toBe(0);
+  server.renew(after);
+  await eventually(async () => expect(await ask()).toBe(14));
 });
 
 test('draining closes the port, ends its connections and forgets the files', async () => {
