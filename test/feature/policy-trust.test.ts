@@ -90,7 +90,7 @@ async function follow(typeUrl: string, { certificate, privateKey }: TestCertific
   const [ca, key, chain] = [plane.authority.certificate, privateKey, certificate].map((text) => Buffer.from(text));
   const client = new Client(
     plane.xdsAddress,
-    credentials.createSsl(ca!, key!, chain!, { checkServerIdentity: () => undefined }),
+    credentials.createSsl(ca, key, chain, { checkServerIdentity: () => undefined }),
   );
   const { path, requestSerialize, responseDeserialize } = aggregatedDiscoveryService.deltaAggregatedResources;
   const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
