@@ -51,8 +51,8 @@ const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
 const KEEPALIVE = { 'grpc.keepalive_time_ms': 10_000, 'grpc.keepalive_timeout_ms': 5_000 };
 /** From the attempt to the first response. */
 const FIRST_RESPONSE_MS = 5_000;
-/** For the goodbye to leave the process. */
-const GOODBYE_MS = 250;
+/** For the controller to take the goodbye and to end the stream. */
+const GOODBYE_MS = 2_000;
 const BACKOFF = { initialMs: 250, maxMs: 5_000 };
 const WILDCARD = '*';
 
@@ -70,6 +70,7 @@ export function createPolicyClient(options: PolicyClientOptions): PolicyClient {
   let running: Promise<void> | undefined;
   let connected = false;
   let lastMessage = '';
+  let isLeaving = false;
   let sayGoodbye: (() => void) | undefined;
 
   async function targets(): Promise<readonly string[]> {
@@ -80,7 +81,7 @@ export function createPolicyClient(options: PolicyClientOptions): PolicyClient {
   }
 
   async function run(): Promise<void> {
-    while (!closing.signal.aborted) {
+    while (!isLeaving) {
       let message = '';
       try {
         // Replicas that do not lead refuse at once: the next one is asked without delay.
@@ -88,12 +89,13 @@ export function createPolicyClient(options: PolicyClientOptions): PolicyClient {
           const ended = await follow(target);
           message = ended.message;
           if (ended.served) backoff.reset();
-          if (ended.served || closing.signal.aborted) break;
+          if (ended.served || isLeaving) break;
         }
       } catch (error) {
         message = errorMessage(error);
       }
-      if (closing.signal.aborted) return;
+      // Whoever came back after the goodbye would be expected again.
+      if (isLeaving) return;
       setConnected(false, message);
       await delay(backoff.next(), undefined, { signal: closing.signal }).catch(() => undefined);
     }
@@ -218,9 +220,12 @@ export function createPolicyClient(options: PolicyClientOptions): PolicyClient {
       return connected;
     },
     async close() {
+      isLeaving = true;
       if (sayGoodbye) {
         sayGoodbye();
-        await delay(GOODBYE_MS);
+        // A stream that is cancelled at once can overtake the goodbye where the controller is busy.
+        const late = delay(GOODBYE_MS, undefined, { signal: closing.signal }).catch(() => undefined);
+        await Promise.race([running, late]);
       }
       closing.abort();
       await running;

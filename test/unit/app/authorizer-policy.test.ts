@@ -169,4 +169,14 @@ describe('an authorizer', () => {
     await client.close();
     await eventually(() => expect(goodbyes()).toEqual([false, true]));
   });
+
+  test('does not come back after its goodbye, however soon the controller ends the stream', async () => {
+    await startController();
+    push(keys(1), 1);
+    client.start();
+    await eventually(() => expect(revisions()).toEqual([1]));
+    const connections = () => events.filter(({ type }) => type === 'connected').length;
+    await client.close();
+    expect(connections()).toBe(1);
+  });
 });
