@@ -314,9 +314,9 @@ async function uninstall() {
     const allowed = [
       /^apiextensions\.k8s\.io\/v1 CustomResourceDefinition - \w+\.countersign\.dev$/,
       /^countersign\.dev\/v1alpha1 \w+ \S+ \S+$/,
-      // What README and the conformance suite applied: namespaces, the backend, imported keys.
-      /^v1 Namespace - (countersign-system|shop|mobile|conformance-\w+)$/,
-      /^\S+ \S+ (shop|mobile|conformance-\w+) \S+$/,
+      // What README and the conformance suite applied: namespaces and what is in them, the release's own excepted.
+      new RegExp(`^v1 Namespace - (?!kube-)\\S+$`),
+      new RegExp(`^\\S+ \\S+ (?!(${NAMESPACE}|default|kube-\\S+|-) )\\S+ \\S+$`),
       // What Kubernetes puts into every namespace.
       /^v1 (ConfigMap \S+ kube-root-ca\.crt|ServiceAccount \S+ default)$/,
     ];
@@ -339,19 +339,13 @@ async function uninstall() {
   });
   await step('what is left can be removed: objects, definitions, namespaces', async () => {
     await cluster.kubectl(['delete', '-f', QUICKSTART, '--ignore-not-found', '--wait=false']);
-    const own = [NAMESPACE, 'conformance-provider', 'conformance-caller'];
-    await cluster.kubectl(['delete', 'namespace', ...own, '--ignore-not-found', '--wait=false']);
+    const made = (await cluster.kubectl(['get', 'namespaces', '-o', 'name'])).trim().split('\n');
+    const own = made.filter((name) => !inventoryBefore.has(`v1 Namespace - ${name.slice('namespace/'.length)}`));
+    await cluster.kubectl(['delete', ...own, '--wait=false']);
     const { items } = await cluster.json('get', 'customresourcedefinitions');
     const ours = items.map(({ metadata }) => metadata.name).filter((name) => name.endsWith('.countersign.dev'));
     await cluster.kubectl(['delete', 'customresourcedefinition', ...ours, '--timeout=60s']);
-    await cluster.kubectl([
-      'wait',
-      '--for=delete',
-      'namespace/shop',
-      'namespace/mobile',
-      `namespace/${NAMESPACE}`,
-      '--timeout=60s',
-    ]);
+    await cluster.kubectl(['wait', '--for=delete', ...own, '--timeout=90s']);
     const left = [...(await cluster.inventory())].filter((row) => !inventoryBefore.has(row));
     if (left.length > 0) throw new Error(`left:\n${left.join('\n')}`);
   });

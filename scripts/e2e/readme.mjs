@@ -20,7 +20,8 @@ export function createReadme({ root, env, folder, valueArgs, backendImage }) {
   const quoted = valueArgs.map((arg) => `'${arg}'`).join(' ');
 
   function withImages(command) {
-    if (/^helm (install|upgrade) /.test(command)) return quoted === '' ? command : `${command} ${quoted}`;
+    // A shorter wait than Helm's own, so that a broken installation is told before the run is stopped.
+    if (/^helm (install|upgrade) /.test(command)) return `${command} --timeout 150s ${quoted}`;
     const folderOfBackend = /^kubectl apply -k (\S+)$/.exec(command)?.[1];
     if (folderOfBackend === undefined || backendImage === undefined) return command;
     const overlay = join(folder, 'backend');

@@ -167,6 +167,12 @@ export async function runConformance(options) {
   const tables = {};
   try {
     tables.all = await applyAll(objects);
+    // A Service leads to its pods a moment after they are ready.
+    await eventually(
+      async () =>
+        assert.notEqual((await send({ method: 'GET', url: `http://${hostname}/conformance/open` })).status, 503),
+      { withinMs: EFFECTIVE_MS, everyMs: 100 },
+    ).catch(() => undefined);
     for (const each of requestCases({ hostname }))
       if (quickstart || !each.quickstart) await test(each.name, () => runRequest(each));
     for (const each of CHANGE_CASES) await test(each.name, () => each.run(changes));
