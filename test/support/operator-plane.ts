@@ -38,7 +38,9 @@ export interface Replica {
   program: Program;
   /** What all its processes printed. */
   output(): string;
-  /** Ready when it resolves. */
+  /** Again, without waiting for it. */
+  launch(): void;
+  /** Again; ready when it resolves. */
   start(): Promise<void>;
   /** Default SIGTERM. */
   stop(signal?: NodeJS.Signals): Promise<void>;
@@ -133,13 +135,11 @@ async function startRelay(
 /** Resolves when the replicas lead and, with objects or without, Envoy and all workers hold what there is. */
 export async function startOperatorPlane(options: OperatorPlaneOptions): Promise<OperatorPlane> {
   const { binaries, workers = 2, controllerFlags = [], serverFlags = [] } = options;
-  const [server] = await Promise.all([
-    startKubeApiServer(binaries, {
-      users: { 'token-operator': 'operator', 'token-renewed': 'operator' },
-      flags: serverFlags,
-    }),
-    build(),
-  ]);
+  await build();
+  const server = await startKubeApiServer(binaries, {
+    users: { 'token-operator': 'operator', 'token-renewed': 'operator' },
+    flags: serverFlags,
+  });
   const closers: (() => Promise<unknown> | void)[] = [() => server.stop()];
   const close = async () => {
     for (const each of closers.splice(0).reverse()) await each();
@@ -194,9 +194,12 @@ export async function startOperatorPlane(options: OperatorPlaneOptions): Promise
         xdsPort,
         program: launch(),
         output: () => ended + replica.program.output(),
-        async start() {
+        launch() {
           ended += replica.program.output();
           replica.program = launch();
+        },
+        async start() {
+          replica.launch();
           await ready();
         },
         async stop(signal = 'SIGTERM') {
