@@ -2,10 +2,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
-import type { ConditionState } from '../../src/api/conditions.js';
+import type { ConditionState, Reason } from '../../src/api/conditions.js';
 import type { ObjectReference } from '../../src/api/problem.js';
 import { systemClock } from '../../src/lib/clock.js';
-import { createEventRecorder, createReadinessEvents } from '../../src/provider/kubernetes/event-recorder.js';
+import {
+  createEventRecorder,
+  createReadinessEvents,
+  type KubeEvent,
+} from '../../src/provider/kubernetes/event-recorder.js';
 import { createGeneratedSecrets, type GeneratedSecrets } from '../../src/provider/kubernetes/generated-secrets.js';
 import type { KubeApi, RawObject } from '../../src/provider/kubernetes/kube-api.js';
 import {
@@ -325,8 +329,52 @@ if (typeof binaries === 'string') {
       });
     });
 
+    describe('Events that the server may refuse', () => {
+      const recordAll = async (...events: (Pick<KubeEvent, 'object' | 'message'> & Partial<KubeEvent>)[]) => {
+        const errors: string[] = [];
+        const recorder = createEventRecorder({
+          api: noted(),
+          leader,
+          clock: systemClock,
+          instance: 'test',
+          onError: (error) => errors.push(String(error)),
+        });
+        closers.push(() => recorder.close());
+        for (const event of events) recorder.record({ uid: '', type: 'Warning', reason: 'DataPlaneLost', ...event });
+        await eventually(() => expect(recorder.pending).toBe(0));
+        return errors;
+      };
+      const notesOf = async (name: string): Promise<string[]> => {
+        const { body } = await server.request('GET', '/apis/events.k8s.io/v1/namespaces/shop/events');
+        const items = body['items'] as { regarding: { name: string }; note: string }[];
+        return items.filter(({ regarding }) => regarding.name === name).map(({ note }) => note);
+      };
+
+      test('are cut to what it takes, in bytes and between characters', async () => {
+        expect(await recordAll({ object: reference('wide'), message: `a${'€'.repeat(1024)}` })).toEqual([]);
+        expect(await notesOf('wide')).toEqual([`a${'€'.repeat(341)}`]);
+      });
+
+      test('are written of nodes that are named as no object can be', async () => {
+        const names = ['Gateway_1', '-', '\u001b[31m', '.. .'];
+        const errors = await recordAll(
+          ...names.map((name) => ({ object: { kind: 'Pod', namespace: 'shop', name }, message: 'is lost' })),
+        );
+        expect(errors).toEqual([]);
+        for (const name of names) expect(await notesOf(name)).toEqual(['is lost']);
+      });
+
+      test('and that it refuses all the same are told once and forgotten, or others would wait for ever', async () => {
+        const reason = 'TooLong'.repeat(20) as Reason;
+        expect(await recordAll({ object: reference('refused'), reason, message: 'm' })).toEqual([
+          expect.stringMatching(/422|[Ii]nvalid/),
+        ]);
+      });
+    });
+
     describe('generated Secrets', () => {
       let faults: string[] = [];
+      const taken: string[] = [];
       function start(api: KubeApi = noted()): GeneratedSecrets {
         faults = [];
         const secrets = createGeneratedSecrets<GeneratedKeyRequest>({
@@ -335,6 +383,10 @@ if (typeof binaries === 'string') {
           leader,
           requestsOf: generatedKeyRequests,
           dataOf: (request, present) => generateKeyData(request, present, systemClock(), randomBytes),
+          onTaken: ({ key, secretName }) => {
+            taken.push(secretName);
+            provider.suspect(key, secretName);
+          },
           onFault: (_request, message) => faults.push(message),
         });
         closers.push(() => secrets.close());
@@ -437,8 +489,11 @@ if (typeof binaries === 'string') {
         const before = await storedSecret('taken');
         follow(start());
         await createKey('taken');
-        await eventually(() => expect(faults.join()).toContain('it is not overwritten'));
-        expect(await storedSecret('taken')).toEqual(before);
+        await eventually(() => expect(must(published1('taken'))).toMatchObject({ type: 'Opaque' }));
+        expect(taken).toContain('taken-signature-key');
+        expect(generatedKeyRequests(published.resources)).toEqual([]);
+        expect(must(published1('taken')).has('a')).toBe(false);
+        expect({ faults, stored: await storedSecret('taken') }).toEqual({ faults: [], stored: before });
       });
 
       test('a Secret that its user wrote under that name is used and never rotated', async () => {

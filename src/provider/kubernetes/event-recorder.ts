@@ -18,7 +18,7 @@ export interface KubeEvent {
   readonly uid: string;
   readonly type: 'Normal' | 'Warning';
   readonly reason: Reason;
-  /** At most 1024 characters are kept. Never holds a secret. */
+  /** At most 1024 bytes are kept. Never holds a secret. */
   readonly message: string;
 }
 
@@ -41,8 +41,10 @@ export interface EventRecorder {
 }
 
 const CONTROLLER = 'countersign.dev/controller';
-const MAX_NOTE_LENGTH = 1024;
+const MAX_NOTE_BYTES = 1024;
 const EVENTS_PER_SECOND = 20;
+/** Bad request, too large, invalid. */
+const NEVER_TAKEN = [400, 413, 422];
 /** Events are a courtesy: rather lose some than hold a storm in memory. */
 const MAX_PENDING = 1000;
 
@@ -65,7 +67,10 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     } catch (error) {
       if (hasStatus(error, 409)) await countAgain(name, event);
       // 404: a namespace that is gone; 403: one that is going. Nobody will read it.
-      else if (!hasStatus(error, 404) && !hasStatus(error, 403)) throw error;
+      else if (hasStatus(error, 404) || hasStatus(error, 403)) return void pending.delete(name);
+      // It is no better next time, and would take the place of others.
+      else if (NEVER_TAKEN.some((status) => hasStatus(error, status))) onError(error);
+      else throw error;
     }
     pending.delete(name);
   }
@@ -89,7 +94,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       action: 'Reconcile',
       reason,
       type,
-      note: message.slice(0, MAX_NOTE_LENGTH),
+      note: cut(message, MAX_NOTE_BYTES),
       regarding: {
         apiVersion: (KINDS as readonly string[]).includes(object.kind) ? API_VERSION : 'v1',
         kind: object.kind,
@@ -124,7 +129,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 }
 
 /** States that pass by themselves: an Event for each would hide those that matter. */
-const PASSING = new Set<Reason>(['Propagating', 'NoDataPlane', 'Pending']);
+const PASSING = new Set<Reason>(['Propagating', 'NoDataPlane', 'Pending', 'SecretNotReady']);
 
 /** Objects whose last news are remembered; enough for the largest installation. */
 const MAX_REMEMBERED = 50_000;
@@ -167,6 +172,20 @@ const namespaceOf = ({ namespace }: ObjectReference): string => (namespace === '
 
 /** Bounded like every name; the hash makes it one for each thing that can be said of an object. */
 const nameOf = ({ object, uid, type, reason, message }: KubeEvent): string =>
-  `${object.name.slice(0, 200).replace(/[^a-z0-9]+$/, '')}.${stableHash([object.kind, uid, type, reason, message])}`;
+  `${nameStart(object.name)}${stableHash([object.kind, object.name, uid, type, reason, message])}`;
+
+/** A node is called as its owner likes: what no name of an object may hold is left out. */
+function nameStart(name: string): string {
+  const labels = name
+    .toLowerCase()
+    .slice(0, 200)
+    .split('.')
+    .map((label) => label.replace(/[^a-z0-9-]+/g, '-').replace(/^-+|-+$/g, ''));
+  return labels.flatMap((label) => (label === '' ? [] : `${label}.`)).join('');
+}
+
+/** At most so many bytes of UTF-8, and whole characters. */
+const cut = (text: string, maxBytes: number): string =>
+  new TextDecoder().decode(Buffer.from(text, 'utf8').subarray(0, maxBytes), { stream: true });
 
 const microTime = (ms: number): string => new Date(ms).toISOString().replace('Z', '000Z');
