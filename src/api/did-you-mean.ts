@@ -2,20 +2,24 @@
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   if (word.length > 64) return undefined;
   const limit = Math.max(1, Math.floor(word.length / 3));
+  const lowerCase = word.toLowerCase();
   let best: string | undefined;
   let bestDistance = limit + 1;
   for (const candidate of candidates) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    // Each letter more or less is an edit; a document may hold thousands of unknown words.
+    if (Math.abs(lowerCase.length - candidate.length) >= bestDistance) continue;
+    const distance = editDistance(lowerCase, candidate.toLowerCase());
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;
 }
 
 /** `; did you mean "hostnames"?`, or nothing. */
-export function didYouMean(word: string, candidates: Iterable<string>): string {
-  const candidate = nearest(word, candidates);
-  return candidate === undefined ? '' : `; did you mean "${candidate}"?`;
-}
+export const didYouMean = (word: string, candidates: Iterable<string>): string => question(nearest(word, candidates));
+
+/** The same for what `nearest` has found. */
+export const question = (candidate: string | undefined): string =>
+  candidate === undefined ? '' : `; did you mean "${candidate}"?`;
 
 /** Edits are insertion, deletion, replacement, and exchange of two neighbours. */
 function editDistance(a: string, b: string): number {

@@ -1,6 +1,6 @@
 /** What ajv reports, as one problem for each mistake in words for people. Values are not repeated: a secret may have been pasted in the wrong place. */
 import type { ErrorObject } from 'ajv';
-import { didYouMean, nearest } from './did-you-mean.js';
+import { didYouMean, nearest, question } from './did-you-mean.js';
 import { joinPath, type Problem } from './problem.js';
 import type { Schema } from './crd.js';
 
@@ -82,7 +82,7 @@ function describe(error: ErrorObject, path: string): Finding {
       return {
         path: joinPath(path, field),
         reason: 'UnknownField',
-        message: `unknown field${didYouMean(field, known) || `; known here: ${known.join(', ')}`}`,
+        message: `unknown field${question(meant) || `; known here: ${known.join(', ')}`}`,
         ...(meant !== undefined && { meant: joinPath(path, meant) }),
       };
     }
