@@ -73,6 +73,8 @@ export async function openKubernetesSource(options: KubernetesSourceOptions): Pr
       metrics.leader.set(0);
       events.onLost(reason);
     },
+    // Watches on such connections would be silent for another minute and a half.
+    onHang: () => api.resetConnections(),
     onError: (message) => log.warn(`the Lease ${namespace}/${config.leaseName}: ${message}`),
   });
   metrics.leader.set(0);
@@ -175,7 +177,11 @@ export async function openKubernetesSource(options: KubernetesSourceOptions): Pr
     dataOf: (request, present) => ({ ...generateKeyData(request, present, clock(), randomBytes) }),
     onGenerated: ({ kind, key }) =>
       log.info(`${kind === 'create' ? 'generated' : 'rotated'} the key of SignatureKey ${key}`),
-    onFault: ({ key }, message) => log.error(`SignatureKey ${key}: the generated key: ${message}`),
+    onTaken: ({ key, secretName }) => {
+      log.info(`SignatureKey ${key}: not generated yet, since a Secret ${secretName} is there`);
+      watched.suspect(key, secretName);
+    },
+    onFault: ({ key }, message) => log.warn(`SignatureKey ${key}: the generated key: ${message}`),
   });
 
   return {

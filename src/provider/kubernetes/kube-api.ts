@@ -118,6 +118,11 @@ export class KubeApiError extends AppError {
 
 class SilenceError extends Error {}
 
+export interface ConnectedKubeApi extends KubeApi {
+  /** Breaks every connection; what was on its way fails, watches go on over new ones. */
+  resetConnections(): void;
+}
+
 export const hasStatus = (error: unknown, status: number): error is KubeApiError =>
   error instanceof KubeApiError && error.status === status;
 
@@ -140,7 +145,10 @@ export interface KubeApiOptions extends KubeLocation {
 }
 
 /** @throws AppError when the kubeconfig or the service account cannot be used. The server is not asked. */
-export async function createKubeApi({ userAgent = 'countersign', ...location }: KubeApiOptions): Promise<KubeApi> {
+export async function createKubeApi({
+  userAgent = 'countersign',
+  ...location
+}: KubeApiOptions): Promise<ConnectedKubeApi> {
   return new HttpKubeApi(await loadCredentials(location), userAgent);
 }
 
@@ -154,7 +162,7 @@ interface Call {
   readonly signal?: AbortSignal | undefined;
 }
 
-class HttpKubeApi implements KubeApi {
+class HttpKubeApi implements ConnectedKubeApi {
   readonly #credentials: KubeCredentials;
   readonly #userAgent: string;
   readonly #tlsAgent = new Agent({ keepAlive: true, keepAliveMsecs: 30_000, maxFreeSockets: 32 });
@@ -258,6 +266,10 @@ class HttpKubeApi implements KubeApi {
   podPage({ namespace, pod, port, page }: PodPage, signal?: AbortSignal): Promise<RawObject> {
     const path = `${collectionPath(POD, namespace)}/${encodeURIComponent(pod)}:${String(port)}/proxy/${page}`;
     return this.#json({ method: 'GET', path, signal });
+  }
+
+  resetConnections(): void {
+    this.close();
   }
 
   close(): void {

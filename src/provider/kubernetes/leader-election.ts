@@ -28,6 +28,8 @@ export interface LeaderElectionOptions {
   readonly onLost: (reason: string) => void;
   /** The Lease could not be read or written; the elector tries again. */
   readonly onError?: (message: string) => void;
+  /** A request had no answer in its time: other connections of this process may be as dead, without a sign of it. */
+  readonly onHang?: () => void;
   /** Another process must see the same record for this long before it takes over. */
   readonly leaseDurationMs?: number;
   /** A leader that has not renewed for this long stops. */
@@ -82,7 +84,7 @@ const HANDOVER_DELAY_MS = 100;
 const realPause: Pause = async (ms, signal) => void (await delay(Math.max(0, ms), undefined, { signal }));
 
 export function createLeaderElector(options: LeaderElectionOptions): LeaderElector {
-  const { api, namespace, name, identity, handoverAnnotation, onGained, onLost, onError, clock } = options;
+  const { api, namespace, name, identity, handoverAnnotation, onGained, onLost, onError, onHang, clock } = options;
   const { leaseDurationMs, renewDeadlineMs, retryPeriodMs } = { ...DEFAULTS, ...options };
   const { monotonicMs = () => performance.now(), pause = realPause } = options;
   if (!(retryPeriodMs < renewDeadlineMs && renewDeadlineMs < leaseDurationMs))
@@ -149,8 +151,20 @@ export function createLeaderElector(options: LeaderElectionOptions): LeaderElect
   async function attempt(): Promise<void> {
     // The other side counts from when the server stored the renewal, which is later than this.
     const startedMs = monotonicMs();
+    let answered = false;
     // A connection that hangs must leave time for another attempt.
-    const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(renewDeadlineMs / 2)]);
+    const timeout = AbortSignal.timeout(renewDeadlineMs / 2);
+    timeout.addEventListener('abort', () => {
+      if (!answered) onHang?.();
+    });
+    try {
+      await attemptWithin(startedMs, AbortSignal.any([closing.signal, timeout]));
+    } finally {
+      answered = true;
+    }
+  }
+
+  async function attemptWithin(startedMs: number, signal: AbortSignal): Promise<void> {
     let lease: Lease;
     try {
       lease = observe(await api.get(path, signal), monotonicMs());
