@@ -44,5 +44,14 @@ export function formatProblem({ file, line, column, severity, reason, object, pa
   return oneLine(`${place}: ${severity} ${reason}: ${about}${path === '' ? '' : `${path}: `}${message}`);
 }
 
-/** A name with a line break could otherwise begin a line of its own, which a CI system may take for a command. */
-const oneLine = (text: string): string => text.replaceAll('\r', '\\r').replaceAll('\n', '\\n');
+/**
+ * Names are what somebody wrote, perhaps in a pull request. A CI system takes a line that begins with `::`, or holds
+ * `##[` or `##vso[`, for a command; a terminal obeys control characters.
+ */
+const oneLine = (text: string): string =>
+  text
+    .replaceAll('\r', '\\r')
+    .replaceAll('\n', '\\n')
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (each) => `\\u{${each.codePointAt(0)!.toString(16)}}`)
+    .replace(/##(?=\w*\[)/g, '#\\u{23}')
+    .replace(/^::/, './::');

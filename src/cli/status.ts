@@ -79,7 +79,7 @@ function formatReport(report: StatusReport): string {
   ];
   return sections
     .filter((lines) => lines.length > 0)
-    .map((lines) => `${lines.join('\n')}\n`)
+    .map((lines) => `${lines.map(printable).join('\n')}\n`)
     .join('\n');
 }
 
@@ -126,9 +126,11 @@ const problemRow = ({ severity, reason, object, path, message }: ProblemReport):
   short(`${object}${object === '' ? '' : ': '}${path === '' ? '' : `${path}: `}${message}`),
 ];
 
-/** What users wrote may be in it: one line, no control characters for the terminal. */
+/** What users wrote may be in it, and what a node calls itself: one line, no control characters for the terminal. */
+const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ');
+
 const short = (text: string): string => {
-  const line = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+  const line = printable(text).trim();
   return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE - 1)}…` : line;
 };
 

@@ -72,6 +72,17 @@ describe('lint --output github', () => {
     const text = await lint({ 'a.yaml': 'kind: UsagePlan\nmetadata: {name: "x\\r\\n::stop-commands::1"}\n' });
     expect(text.lines.join('\n')).not.toMatch(/^::stop-commands/m);
   });
+
+  test('as text neither begins with a command of a CI system, nor holds one, nor moves the cursor of a terminal', async () => {
+    const name = 'x ##vso[task.setvariable variable=A]b ##[set-output name=c]d \\e[2J\\e]0;title\\a \\u202Egnp';
+    const { lines } = await lint({ '::add-mask::a.yaml': `kind: UsagePlan\nmetadata: {name: "${name}"}\n` });
+    const text = lines.join('\n');
+    expect(text).toContain('add-mask::a.yaml:');
+    expect(text).toContain('task.setvariable');
+    expect(text).not.toMatch(/^::/m);
+    expect(text).not.toMatch(/##\w*\[/);
+    expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+  });
 });
 
 describe('lint --gitops', () => {

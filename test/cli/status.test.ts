@@ -167,6 +167,23 @@ describe('of a page', () => {
     ]);
   });
 
+  test('whatever nodes, reasons and faults hold moves no cursor', async () => {
+    const evil = 'a\u001b[2J\u202eb\nc';
+    const { stdout } = await statusOf({
+      ...controller,
+      versions: { countersign: evil },
+      missing: [evil],
+      ready: false,
+      nodes: [{ kind: evil, id: evil, version: evil, connected: false, current: false, lacks: [evil] }],
+      limiter: { mode: evil, healthy: false, message: evil },
+      problems: [{ severity: evil, reason: evil, path: evil, message: evil }],
+      resources: [object(evil, { status: 'False', reason: evil, message: evil })],
+    });
+    expect(stdout).toContain('a [2J b c');
+    expect(stdout.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    expect(stdout).not.toMatch(/^c/m);
+  });
+
   test('a controller that stands by says so, and lacks no Envoy', async () => {
     const { stdout, exitCode } = await statusOf({
       ...controller,
