@@ -82,8 +82,9 @@ export const connectionSettings = (options: Pick<RenderOptions, 'trustedHops'>) 
     mergeSlashes: false,
     pathWithEscapedSlashesAction: HttpConnectionManager_PathWithEscapedSlashesAction.KEEP_UNCHANGED,
 
-    // We are the edge: nobody's x-forwarded-proto, x-envoy-* or request id is believed. By default, and with an
-    // empty list, Envoy would trust every private address, hence every pod: so the list names nobody.
+    // We are the edge: nobody's x-forwarded-proto, x-envoy-* or request id is believed. With an empty list Envoy would
+    // trust every private address, hence every pod; without one it trusts none, but later versions may: so the list
+    // names nobody.
     useRemoteAddress: true,
     xffNumTrustedHops: options.trustedHops,
     internalAddressConfig: { unixSockets: false, cidrRanges: [NOBODY] },
