@@ -172,9 +172,10 @@ const positive = (fields: Fields, name: string): number => {
 
 const readRateLimit = (fields: Fields): RateLimit => ({
   name: fields.text('name'),
-  requests: positive(fields, 'requests'),
+  // 0 is a limit that admits nothing.
+  requests: fields.count('requests'),
   intervalMs: positive(fields, 'intervalMs'),
-  burst: positive(fields, 'burst'),
+  burst: fields.count('burst'),
   scope: fields.word('scope', SCOPES),
 });
 
