@@ -67,6 +67,7 @@ export const REASONS = {
   InvalidSecret: 'The Secret is not of our type, lacks a datum, or its data do not fit the key.',
   ServiceNotFound: 'The Service does not exist, lacks the port, or has no address in file mode.',
   KeyNotFound: 'No such key, or it does not admit this namespace: the answer is the same for both.',
+  KeyExpired: 'The key has expired, so that the grant has no effect for it.',
   KeyIdentityMismatch: 'The identity of the key is not the one that the type of the Authorization is for.',
   KeyUsageMismatch: 'The key is a Caller key where a Backend key is needed, or the other way round.',
   ApiGroupNotFound: 'No such ApiGroup in this namespace.',

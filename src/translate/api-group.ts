@@ -33,7 +33,8 @@ export interface TranslatedGroup {
   readonly environments: readonly {
     readonly name: string;
     readonly state: 'Released' | 'Offline';
-    readonly url: string;
+    /** Absent where no host name is left. */
+    readonly url?: string;
     readonly apis: number;
   }[];
 }
@@ -115,7 +116,7 @@ export function translateGroup(resource: ApiGroup, inputs: GroupInputs): Transla
     environments: environments.map((environment) => ({
       name: environment.name,
       state: environment.state,
-      url: environmentUrl(environment, hostnames[0] ?? '', spec.basePath, inputs.context),
+      ...environmentUrl(environment, hostnames[0], spec.basePath, inputs.context),
       apis: reachable.includes(environment) ? servedApis(environment).length : 0,
     })),
   };
@@ -309,15 +310,17 @@ function environmentMatch(environment: ApiGroupEnvironment, { spec }: ApiGroup):
 
 function environmentUrl(
   { match }: Environment,
-  hostname: string,
+  hostname: string | undefined,
   basePath: string,
   { advertised }: TranslateContext,
-): string {
+): { readonly url?: string } {
   const { scheme, port } = advertised ?? { scheme: 'http' as const, port: undefined };
   const host = match.type === 'Hostname' ? match.value : hostname;
+  if (host === undefined) return {};
   const base = basePath === '/' ? '' : basePath;
   const segment = match.type === 'PathPrefix' ? `/${match.value}` : '';
-  return `${scheme}://${host}${port === undefined ? '' : `:${port}`}${base}${segment}`;
+  const url = `${scheme}://${host}${port === undefined ? '' : `:${port}`}${base}${segment}`;
+  return { url };
 }
 
 function readCors({ spec: { cors } }: ApiGroup): Cors | undefined {

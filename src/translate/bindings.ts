@@ -142,7 +142,10 @@ export function admitKeys(
     else if (!key.caller)
       problems.unresolved('SecretNotReady', path, `${text} has no id yet: its Secret is not generated`);
     else {
-      if (key.expired) problems.warn('Expired', path, `${text} has expired`);
+      // A plan limits whoever calls; a grant for a key that is refused grants nothing.
+      if (key.expired && identity !== undefined)
+        problems.unresolved('KeyExpired', path, `${text} has expired: it is refused`);
+      else if (key.expired) problems.warn('KeyExpired', path, `${text} has expired: it is refused`);
       keys.add(key);
     }
   }

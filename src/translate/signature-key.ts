@@ -120,6 +120,12 @@ function translateKey(
     problems.error('NotYetValid', 'spec.notBeforeTime', 'lies ahead; the key is refused until then');
 
   const rotation = spec.rotation?.generation;
+  if (material && rotation !== undefined && rotation > material.generation)
+    problems.unresolved(
+      'SecretNotReady',
+      'spec.rotation.generation',
+      `Secret ${secretName} has generation ${material.generation} still; its secret is good until it is rotated`,
+    );
   if (material && rotation !== undefined && rotation < material.generation)
     problems.warn(
       'InvalidValue',

@@ -63,25 +63,33 @@ export class Problems {
     this.#add('warning', reason, path, message);
   }
 
-  /** Accepted and ResolvedRefs. An error refuses the unit it names; the condition is False while any is refused. */
+  /**
+   * Accepted and ResolvedRefs. An error refuses the unit it names; the condition is False while any is refused.
+   * Warnings are told by the message of Accepted, when it is True.
+   */
   conditions(): ConditionState[] {
+    const warnings = this.list.filter(({ severity }) => severity === 'warning');
     const errors = [...this.list.entries()].filter(([, { severity }]) => severity === 'error');
     const pick = (references: boolean): Problem[] =>
       errors.filter(([i]) => this.#references.has(i) === references).map(([, problem]) => problem);
-    return [condition('Accepted', pick(false)), condition('ResolvedRefs', pick(true))];
+    return [condition('Accepted', pick(false), warnings), condition('ResolvedRefs', pick(true))];
   }
 }
 
-function condition(type: 'Accepted' | 'ResolvedRefs', errors: readonly Problem[]): ConditionState {
+function condition(
+  type: 'Accepted' | 'ResolvedRefs',
+  errors: readonly Problem[],
+  warnings: readonly Problem[] = [],
+): ConditionState {
   const [first] = errors;
-  if (!first) return { type, status: 'True', reason: type, message: '' };
-  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
-  return {
-    type,
-    status: 'False',
-    reason: first.reason,
-    message: `${first.path}: ${first.message}${more}`.slice(0, MAX_MESSAGE_LENGTH),
-  };
+  if (!first) return { type, status: 'True', reason: type, message: textOf(warnings, 'Warning: ') };
+  return { type, status: 'False', reason: first.reason, message: textOf(errors) };
+}
+
+function textOf([first, ...more]: readonly Problem[], prefix = ''): string {
+  if (!first) return '';
+  const rest = more.length > 0 ? ` (and ${more.length} more)` : '';
+  return `${prefix}${first.path}: ${first.message}${rest}`.slice(0, MAX_MESSAGE_LENGTH);
 }
 
 export function objectStatus(
@@ -157,9 +165,10 @@ export function withProgrammed(status: ObjectStatus, outcome: ProgrammedOutcome)
   ];
   const obstacle =
     summarised.find(({ status }) => status === 'False') ?? summarised.find(({ status }) => status === 'Unknown');
+  const warning = status.conditions.find(({ type }) => type === 'Accepted')?.message ?? '';
   const ready: ConditionState = obstacle
     ? { type: 'Ready', status: obstacle.status, reason: obstacle.reason, message: obstacle.message }
-    : { type: 'Ready', status: 'True', reason: status.idle ?? 'Ready', message: '' };
+    : { type: 'Ready', status: 'True', reason: status.idle ?? 'Ready', message: warning };
   return { ...status, conditions: [...status.conditions, programmed, ready] };
 }
 
