@@ -48,7 +48,12 @@ export function readKeySecret(
       : unusable('SecretNotFound', `Secret ${secretName} ${absence}`);
   }
   if (secret.type !== KEY_SECRET_TYPE)
-    return unusable('InvalidSecret', `Secret ${secretName} must have the type ${KEY_SECRET_TYPE}`);
+    return unusable(
+      'InvalidSecret',
+      generated
+        ? `Secret ${secretName}, which this key would be generated into, is there and has another type; it is not overwritten`
+        : `Secret ${secretName} must have the type ${KEY_SECRET_TYPE}`,
+    );
   const keyId = secret.text('keyId');
   const value = secret.text('secret');
   if (!keyId) return unusable('InvalidSecret', `Secret ${secretName} has no datum keyId`);

@@ -2,7 +2,7 @@
  * Secrets that a key names and that are not of our type: only that they exist and their type is asked for, so that
  * the condition can tell a wrong type from a missing Secret, as a folder of manifests does. Their data never comes here.
  */
-import type { SignatureKey } from '../../api/types.js';
+import { KEY_SECRET_TYPE, type SignatureKey } from '../../api/types.js';
 import { SecretResource } from '../../resources/core-resources.js';
 import { resourceKey } from '../../resources/resource-set.js';
 import type { KubeApi } from './kube-api.js';
@@ -11,8 +11,10 @@ import { createWriteQueue } from './write-queue.js';
 export interface ForeignSecrets {
   /** By `namespace/name`, without data. */
   readonly found: ReadonlyMap<string, SecretResource>;
-  /** Asks for the Secrets that keys name and `known` lacks; forgets the others. */
+  /** Asks for the Secrets that keys name, or suspect, and `known` lacks; forgets the others. */
   follow(keys: Iterable<SignatureKey>, known: ReadonlyMap<string, unknown>): void;
+  /** A Secret that could not be generated, since one of its name is there. `key`: `namespace/name` of its SignatureKey. */
+  suspect(key: string, secretName: string): void;
   close(): Promise<void>;
 }
 
@@ -30,6 +32,8 @@ const RECHECK_MS = 30_000;
 
 export function createForeignSecrets({ api, onChange, recheckMs = RECHECK_MS }: ForeignSecretsOptions): ForeignSecrets {
   let found = new Map<string, SecretResource>();
+  /** By `namespace/name` of the SignatureKey. */
+  const suspects = new Map<string, string>();
   const wanted = new Map<string, { readonly namespace: string; readonly name: string; timer?: NodeJS.Timeout }>();
   const queue = createWriteQueue({ write: ask, onError: () => undefined, perSecond: ASKS_PER_SECOND, concurrency: 2 });
 
@@ -37,7 +41,9 @@ export function createForeignSecrets({ api, onChange, recheckMs = RECHECK_MS }: 
     const asked = wanted.get(key);
     if (!asked) return;
     const { namespace, name } = asked;
-    const type = await api.secretType(namespace, name);
+    const stored = await api.secretType(namespace, name);
+    // Those of our type are watched, with their data and their owners.
+    const type = stored === KEY_SECRET_TYPE ? undefined : stored;
     if (wanted.get(key) !== asked) return;
     if (found.get(key)?.type !== type) {
       found = new Map(found);
@@ -49,12 +55,21 @@ export function createForeignSecrets({ api, onChange, recheckMs = RECHECK_MS }: 
     asked.timer.unref();
   }
 
+  /** What to ask for; watched Secrets are no foreign ones. */
+  function want(namespace: string, name: string): void {
+    const key = resourceKey(namespace, name);
+    if (wanted.has(key)) return;
+    wanted.set(key, { namespace, name });
+    queue.add(key);
+  }
+
   function forget(key: string): void {
     clearTimeout(wanted.get(key)?.timer);
     wanted.delete(key);
     if (!found.has(key)) return;
     found = new Map(found);
     found.delete(key);
+    onChange();
   }
 
   return {
@@ -63,17 +78,26 @@ export function createForeignSecrets({ api, onChange, recheckMs = RECHECK_MS }: 
     },
     follow(keys, known) {
       const present = new Set<string>();
+      const owners = new Set<string>();
       for (const { spec, metadata } of keys) {
-        if (!spec.secretRef) continue;
-        const { name } = spec.secretRef;
+        const owner = resourceKey(metadata.namespace, metadata.name);
+        owners.add(owner);
+        const name = spec.secretRef?.name ?? suspects.get(owner);
+        if (name === undefined) continue;
         const key = resourceKey(metadata.namespace, name);
-        if (known.has(key)) continue;
+        if (known.has(key)) {
+          suspects.delete(owner);
+          continue;
+        }
         present.add(key);
-        if (wanted.has(key)) continue;
-        wanted.set(key, { namespace: metadata.namespace, name });
-        queue.add(key);
+        want(metadata.namespace, name);
       }
+      for (const owner of suspects.keys()) if (!owners.has(owner)) suspects.delete(owner);
       for (const key of wanted.keys()) if (!present.has(key)) forget(key);
+    },
+    suspect(owner, name) {
+      suspects.set(owner, name);
+      want(owner.slice(0, owner.indexOf('/')), name);
     },
     async close() {
       for (const { timer } of wanted.values()) clearTimeout(timer);

@@ -5,6 +5,7 @@
  */
 import type { ObjectReference } from '../../api/problem.js';
 import { API_VERSION, KEY_SECRET_TYPE, type SignatureKey } from '../../api/types.js';
+import { errorMessage } from '../../lib/errors.js';
 import type { Redacted } from '../../lib/redacted.js';
 import type { SecretResource } from '../../resources/core-resources.js';
 import { resourceKey, type ResourceSet } from '../../resources/resource-set.js';
@@ -35,6 +36,8 @@ export interface GeneratedSecretsOptions<Request extends SecretRequest> {
   ) => Readonly<Record<string, Redacted<string>>>;
   /** A key was generated or rotated; names only. */
   readonly onGenerated?: (request: Request) => void;
+  /** A Secret of that name is there and is not read as one of this key; it is tried again and never overwritten. */
+  readonly onTaken?: (request: Request) => void;
   /** The Secret could not be written; it is tried again. The message holds no datum. */
   readonly onFault: (request: Request, message: string) => void;
   readonly writesPerSecond?: number;
@@ -57,7 +60,7 @@ const WRITES_PER_SECOND = 400;
 export function createGeneratedSecrets<Request extends SecretRequest>(
   options: GeneratedSecretsOptions<Request>,
 ): GeneratedSecrets {
-  const { api, live, leader, requestsOf, dataOf, onGenerated, onFault } = options;
+  const { api, live, leader, requestsOf, dataOf, onGenerated, onTaken, onFault } = options;
   let resources: ResourceSet | undefined;
   let due = new Map<string, Request>();
   /** Written, and not yet seen again: what was asked for, and when. */
@@ -66,8 +69,10 @@ export function createGeneratedSecrets<Request extends SecretRequest>(
     write,
     onError: (id, error) => {
       const request = due.get(id);
+      if (!request) return;
+      if (!hasStatus(error, 409)) onFault(request, errorMessage(error));
       // A rotation that lost a race finds out from the watch what there is to do.
-      if (request && !(request.kind === 'rotate' && hasStatus(error, 409))) onFault(request, messageOf(request, error));
+      else if (request.kind === 'create') onTaken?.(request);
     },
     initialRetryMs: 500,
     perSecond: options.writesPerSecond ?? WRITES_PER_SECOND,
@@ -168,9 +173,3 @@ const encode = (data: Readonly<Record<string, Redacted<string>>>): RawObject =>
   Object.fromEntries(
     Object.entries(data).map(([name, value]) => [name, Buffer.from(value.reveal(), 'utf8').toString('base64')]),
   );
-
-function messageOf({ secretName }: SecretRequest, error: unknown): string {
-  if (hasStatus(error, 409))
-    return `Secret ${secretName} exists already and is not read as one of this key; it is not overwritten`;
-  return error instanceof Error ? error.message : String(error);
-}

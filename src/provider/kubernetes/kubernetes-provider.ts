@@ -38,6 +38,8 @@ export interface KubernetesProvider extends Provider {
   live(reference: ObjectReference): LiveObject | undefined;
   /** Kinds that have not been listed yet, for `/readyz`. */
   readonly missing: readonly string[];
+  /** A Secret could not be generated for this SignatureKey, since one of its name is there: asks what that is. */
+  suspect(key: string, secretName: string): void;
   /** Lists everything again; resolves when it is published. Watches may be behind without a sign of it. */
   refresh(): Promise<void>;
 }
@@ -270,6 +272,7 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
       await foreign.close();
       await Promise.all(reflectors.map((reflector) => reflector.close()));
     },
+    suspect: (key, secretName) => foreign.suspect(key, secretName),
     // Objects of a cluster are written in no file of ours.
     locate: () => undefined,
     live: (reference) => stored[reference.kind as AnyKind]?.get(storeKey(reference))?.live,
