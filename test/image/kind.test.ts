@@ -1,0 +1,67 @@
+/** The scripts for kind, with programs in place of docker, kind, kubectl and helm that write down how they are called. */
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const repository = fileURLToPath(new URL('../../', import.meta.url));
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs `kind.mjs` where only these programs are on PATH; each is the body of a shell script. */
+function kind(command: string, programs: Readonly<Record<string, string>>) {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-kind-test-'));
+  folders.push(folder);
+  const log = join(folder, 'calls');
+  writeFileSync(log, '');
+  for (const [name, body] of Object.entries(programs)) {
+    writeFileSync(join(folder, name), `#!/bin/sh\necho "${name} $*" >> '${log}'\n${body}\n`);
+    chmodSync(join(folder, name), 0o755);
+  }
+  const { status, stderr } = spawnSync(process.execPath, ['scripts/kind.mjs', command], {
+    cwd: repository,
+    encoding: 'utf8',
+    env: { PATH: folder },
+  });
+  return { status, stderr, calls: readFileSync(log, 'utf8').trim().split('\n') };
+}
+const all = { docker: '', kind: '', kubectl: '', helm: '' };
+
+describe('kind.mjs', () => {
+  test.each([
+    ['docker is not on PATH', {}],
+    ['docker has no daemon that answers', { ...all, docker: 'test "$1" = --version' }],
+    ['kind is not on PATH', { docker: '' }],
+    ['helm is not on PATH', { docker: '', kind: '', kubectl: '' }],
+  ])('says in one line that %s', (reason, programs) => {
+    const { status, stderr } = kind('up', programs);
+    expect({ status, stderr }).toEqual({ status: 1, stderr: `kind:up cannot run here: ${reason}\n` });
+  });
+
+  test('makes the cluster, loads the image that it built and installs the chart', () => {
+    const { status, calls } = kind('up', all);
+    expect(status).toBe(0);
+    expect(calls.filter((call) => / (create|build|load|upgrade) /.test(call))).toEqual([
+      expect.stringMatching(/^kind create cluster --name countersign --config \S+ --wait 120s$/),
+      'docker build --tag countersign:dev .',
+      'kind load docker-image countersign:dev --name countersign',
+      expect.stringMatching(
+        /^helm upgrade --install countersign charts\/countersign --kube-context kind-countersign .*--wait$/,
+      ),
+    ]);
+  });
+
+  test('keeps a cluster that is there', () => {
+    const { calls } = kind('up', { ...all, kind: 'test "$1 $2" != "get clusters" || echo countersign' });
+    expect(calls.filter((call) => call.startsWith('kind create'))).toEqual([]);
+  });
+
+  test('ends with the failure of a step', () => {
+    const { status, stderr } = kind('up', { ...all, docker: 'test "$1" != build' });
+    expect({ status, stderr }).toEqual({ status: 1, stderr: 'docker build failed\n' });
+  });
+});
