@@ -6,6 +6,39 @@ import { startOperatorPlane, type OperatorPlane } from '../support/operator-plan
 import { askAll, serviceFlags, shopGrant, shopGroup, shopKey, shopSecret } from '../support/shop.js';
 
 const binaries = findKubeBinaries();
+
+/** The API server refuses every request of the operator with 429. */
+const NO_REQUESTS = {
+  prioritylevelconfigurations: {
+    apiVersion: 'flowcontrol.apiserver.k8s.io/v1',
+    kind: 'PriorityLevelConfiguration',
+    metadata: { name: 'none' },
+    spec: {
+      type: 'Limited',
+      limited: {
+        nominalConcurrencyShares: 0,
+        lendablePercent: 0,
+        borrowingLimitPercent: 0,
+        limitResponse: { type: 'Reject' },
+      },
+    },
+  },
+  flowschemas: {
+    apiVersion: 'flowcontrol.apiserver.k8s.io/v1',
+    kind: 'FlowSchema',
+    metadata: { name: 'none-for-operator' },
+    spec: {
+      priorityLevelConfiguration: { name: 'none' },
+      matchingPrecedence: 2,
+      rules: [
+        {
+          subjects: [{ kind: 'User', user: { name: 'operator' } }],
+          resourceRules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'], namespaces: ['*'], clusterScope: true }],
+        },
+      ],
+    },
+  },
+};
 const SOON = { withinMs: 15_000, everyMs: 20 };
 
 if (typeof binaries === 'string') {
@@ -53,6 +86,50 @@ if (typeof binaries === 'string') {
             await operator.server.startApiServer();
           },
         ],
+        [
+          'a token that expires, and its file that is written again',
+          async () => {
+            await operator.user.setToken('expired');
+            operator.proxy.reset();
+            await eventually(() => expect(operator.replicas[0]!.output()).toContain('401'), SOON);
+            await operator.user.setToken('token-renewed');
+          },
+        ],
+        [
+          'an API server that answers 429 to everything',
+          async () => {
+            const limits = '/apis/flowcontrol.apiserver.k8s.io/v1';
+            for (const [plural, body] of Object.entries(NO_REQUESTS))
+              expect(await operator.server.request('POST', `${limits}/${plural}`, body)).toMatchObject({ status: 201 });
+            await eventually(() => {
+              operator.proxy.reset();
+              expect(operator.replicas[0]!.output()).toContain('429');
+            }, SOON);
+            const accepted = operator.proxy.accepted;
+            const startedMs = performance.now();
+            await setState('Disabled');
+            await eventually(() => expect(operator.replicas[0]!.output()).toContain('does not lead any more'), SOON);
+            expect(await statuses()).toEqual([200]);
+            // No hot loop meanwhile.
+            const seconds = (performance.now() - startedMs) / 1000;
+            expect((operator.proxy.accepted - accepted) / 8 / (seconds + 1)).toBeLessThan(5);
+            for (const [plural, { metadata }] of Object.entries(NO_REQUESTS))
+              await operator.server.request('DELETE', `${limits}/${plural}/${metadata.name}`);
+          },
+        ],
+        [
+          'a stall of everything, until the controller has ceased to lead',
+          async () => {
+            const lost = () => operator.replicas[0]!.output().split('does not lead any more').length;
+            const before = lost();
+            operator.proxy.stall();
+            await setState('Disabled');
+            await eventually(() => expect(lost()).toBeGreaterThan(before), SOON);
+            expect(await statuses()).toEqual([200]);
+            operator.proxy.resume();
+          },
+        ],
+        ['a router that forgets every connection without a sign of it', async () => operator.proxy.freeze()],
         ['a reset of every connection', async () => operator.proxy.reset()],
         [
           'a compaction while every connection is refused',
@@ -88,7 +165,7 @@ if (typeof binaries === 'string') {
           expect(await operator.condition('SignatureKey', 'late', 'ResolvedRefs')).toMatchObject({ status: 'False' }),
         SOON,
       );
-      expect(await statuses('late', '/late/v1')).toEqual([401]);
+      await eventually(async () => expect(await statuses('late', '/late/v1')).toEqual([401]), SOON);
       await operator.apply(shopSecret('late'));
       const createdMs = performance.now();
       await eventually(async () => expect(await statuses('late', '/late/v1')).toEqual([200]), SOON);
