@@ -313,6 +313,7 @@ async function uninstall() {
     await readme('uninstall');
     const allowed = [
       /^apiextensions\.k8s\.io\/v1 CustomResourceDefinition - \w+\.countersign\.dev$/,
+      /^apiregistration\.k8s\.io\/v1 APIService - v1alpha1\.countersign\.dev$/,
       /^countersign\.dev\/v1alpha1 \w+ \S+ \S+$/,
       // What README and the conformance suite applied: namespaces and what is in them, the release's own excepted.
       new RegExp(`^v1 Namespace - (?!kube-)\\S+$`),

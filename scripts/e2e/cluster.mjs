@@ -60,16 +60,12 @@ export async function connect({ context, kubeconfig, folder }) {
           '-o',
           `go-template={{range .items}}{{.apiVersion}} {{.kind}} {{or .metadata.namespace "-"}} {{.metadata.name}}{{"\\n"}}{{end}}`,
         ]);
-        for (const row of rows.trim().split('\n').filter(Boolean)) found.add(row);
+        for (const row of rows.trim().split('\n')) if (row !== '' && !row.includes(' kube-node-lease ')) found.add(row);
       }
       return found;
     },
   };
 }
 
-const TRANSIENT = new Set([
-  'events',
-  'events.events.k8s.io',
-  'componentstatuses',
-  'leases.coordination.k8s.io.kube-node-lease',
-]);
+/** Come and go with others: with time, nodes and Services. */
+const TRANSIENT = new Set(['events', 'events.events.k8s.io', 'componentstatuses', 'ipaddresses.networking.k8s.io']);
