@@ -28,7 +28,10 @@ export interface ReadSecret {
   readonly fault: SecretFault | undefined;
 }
 
-const unusable = (reason: Reason, message: string): ReadSecret => ({ material: undefined, fault: { reason, message } });
+export const unusable = (reason: Reason, message: string): ReadSecret => ({
+  material: undefined,
+  fault: { reason, message },
+});
 
 /**
  * @param absence what is told when the key names a Secret that is not there.

@@ -9,7 +9,7 @@ import { keyOf, matchesLabels, namespaceLabels, resourceKey, type ResourceSet } 
 import type { Absence } from './absence.js';
 import { type Claimant, compareAge, compareText, groupBy } from './hostname-claims.js';
 import { derivedPairId, secretNameOf } from './generated-keys.js';
-import { parseTimeMs, readKeySecret } from './key-secret.js';
+import { parseTimeMs, readKeySecret, unusable } from './key-secret.js';
 import { isFreshAt, type Memo, nextAfter, type Timed } from './memo.js';
 import { Problems } from './status.js';
 
@@ -60,6 +60,7 @@ export function translateKeys(
   memo: Memo<TranslatedKey>,
 ): Map<ResourceKey, TranslatedKey> {
   const selectNamespaces = namespaceSelector(resources);
+  const ownerOf = secretOwners(resources);
   const translated = new Map<ResourceKey, TranslatedKey>();
   for (const resource of resources.SignatureKey.values()) {
     const { namespace } = resource.metadata;
@@ -68,15 +69,37 @@ export function translateKeys(
     const absent = secret ? '' : absence('Secret', namespace, secretName);
     const selector = resource.spec.allowedAuthorizers?.namespaces.selector;
     const selected = selector ? selectNamespaces(selector.matchLabels) : '';
+    const owner = ownerOf(resource, secretName);
     const result = memo.get(
       resource,
-      [secret, absent, selected],
-      () => translateKey(resource, secret, absent, selected, nowMs),
+      [secret, absent, selected, owner],
+      () => translateKey(resource, { secret, absent, selected, owner }, nowMs),
       isFreshAt(nowMs),
     );
     translated.set(result.key, result);
   }
   return translated;
+}
+
+/**
+ * Answers whose Secret it is that a key reads, `''` where nothing is in the way. A backend learns the secret of a Basic
+ * key, and can send elsewhere what an HMAC key has signed: with a key of his own that names the Secret of another,
+ * whoever may write keys but read no Secrets would have both.
+ */
+function secretOwners(resources: ResourceSet): (key: SignatureKey, secretName: string) => string {
+  const generated = new Map<string, string>();
+  const callers = new Map<string, string>();
+  for (const key of resources.SignatureKey.values()) {
+    const { namespace, name } = key.metadata;
+    const secret = resourceKey(namespace, secretNameOf(key));
+    if (!key.spec.secretRef) generated.set(secret, name);
+    else if (key.spec.usage === 'Caller' && !(name > (callers.get(secret) ?? name))) callers.set(secret, name);
+  }
+  return ({ metadata: { namespace, name }, spec }, secretName) => {
+    const secret = resourceKey(namespace, secretName);
+    const owner = generated.get(secret) ?? (spec.usage === 'Backend' ? callers.get(secret) : undefined);
+    return owner === undefined || owner === name ? '' : owner;
+  };
 }
 
 /** Answers the matching namespaces as one text, comma-separated: a memo input that compares by value. */
@@ -99,17 +122,29 @@ function namespaceSelector(resources: ResourceSet): (matchLabels: Readonly<Recor
   };
 }
 
+/** What of other objects a key depends on. */
+interface KeyInputs {
+  readonly secret: SecretResource | undefined;
+  /** What is told when there is no Secret. */
+  readonly absent: string;
+  /** Namespaces that its selector matches. */
+  readonly selected: string;
+  /** Another key, whose Secret this is. */
+  readonly owner: string;
+}
+
 function translateKey(
   resource: SignatureKey,
-  secret: SecretResource | undefined,
-  absent: string,
-  selected: string,
+  { secret, absent, selected, owner }: KeyInputs,
   nowMs: number,
 ): TranslatedKey {
   const { spec } = resource;
   const problems = new Problems(resource);
   const secretName = secretNameOf(resource);
-  const { material, fault } = readKeySecret(resource, secretName, secret, absent, nowMs);
+  const { material, fault } =
+    owner === ''
+      ? readKeySecret(resource, secretName, secret, absent, nowMs)
+      : unusable('InvalidSecret', `Secret ${secretName} is that of SignatureKey ${owner}, which alone may use it`);
   if (fault) problems.unresolved(fault.reason, spec.secretRef ? 'spec.secretRef.name' : 'spec', fault.message);
 
   const notBeforeMs = timeMs(spec.notBeforeTime, Number.POSITIVE_INFINITY);
