@@ -1,6 +1,12 @@
 /** Credentials of a gRPC server whose certificate may change, or come only after the server listens. */
 import { experimental, type ServerCredentials } from '@grpc/grpc-js';
-import type { TlsMaterial } from './tls-files.js';
+
+/** PEM. */
+export interface TlsMaterial {
+  readonly certificate: Buffer;
+  readonly privateKey: Buffer;
+  readonly caCertificate: Buffer;
+}
 
 export interface CertificateSource {
   /** `undefined` before the first; until then connections are closed. */

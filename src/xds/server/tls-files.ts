@@ -2,11 +2,12 @@
  * mTLS from three files that are read again when they change: certificate, key and the authority of the other side.
  * A pair that does not fit, as between the two writes of a renewal, is not taken; the last good one stays.
  */
-import { credentials, experimental, type ChannelCredentials, type ServerCredentials } from '@grpc/grpc-js';
+import { credentials, type ChannelCredentials, type ServerCredentials } from '@grpc/grpc-js';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { checkServerIdentity } from 'node:tls';
 import { AppError, errorMessage } from '../../lib/errors.js';
+import { createCertificateSource, type TlsMaterial } from './certificate-source.js';
 
 export interface TlsFilesOptions {
   /** PEM: own certificate chain, its key, authorities that the peer's certificate must come from. */
@@ -32,29 +33,22 @@ export interface TlsFiles {
   close(): void;
 }
 
-export interface TlsMaterial {
-  readonly certificate: Buffer;
-  readonly privateKey: Buffer;
-  readonly caCertificate: Buffer;
-}
-
 /** Kubernetes swaps mounted Secrets by a link, which file events miss; three small reads cost nothing. */
 const CHECK_EVERY_MS = 2000;
 
 /** Reads the files once. @throws AppError when one is missing or they do not fit. */
 export async function openTlsFiles(options: TlsFilesOptions): Promise<TlsFiles> {
   const { onReload, checkEveryMs = CHECK_EVERY_MS } = options;
-  const identityListeners = new Set<experimental.IdentityCertificateUpdateListener>();
-  const caListeners = new Set<experimental.CaCertificateUpdateListener>();
-  const renewalListeners = new Set<() => void>();
-  let renewals = 0;
+  const source = createCertificateSource();
   let lastError: string | undefined;
-  let files: TlsMaterial;
+  let first: TlsMaterial;
   try {
-    files = await readFiles(options);
+    first = await readFiles(options);
   } catch (error) {
     throw new AppError('ERR_TLS', errorMessage(error), { cause: error });
   }
+  source.set(first);
+  const current = (): TlsMaterial => source.material ?? first;
 
   async function check(): Promise<void> {
     let next: TlsMaterial;
@@ -67,13 +61,7 @@ export async function openTlsFiles(options: TlsFilesOptions): Promise<TlsFiles> 
       return;
     }
     lastError = undefined;
-    if ((Object.keys(next) as (keyof TlsMaterial)[]).every((name) => next[name].equals(files[name]))) return;
-    files = next;
-    renewals += 1;
-    for (const listener of caListeners) listener(files);
-    for (const listener of identityListeners) listener(files);
-    for (const listener of renewalListeners) listener();
-    onReload?.(undefined);
+    if (source.set(next)) onReload?.(undefined);
   }
 
   let checking: Promise<void> | undefined;
@@ -82,37 +70,21 @@ export async function openTlsFiles(options: TlsFilesOptions): Promise<TlsFiles> 
   }, checkEveryMs);
   timer.unref();
 
-  // Listeners are told after they are all set up: the server misses what comes earlier.
-  // One object for both parts, so that a server never mixes an old certificate with a new authority.
-  const provider: experimental.CertificateProvider = {
-    addCaCertificateListener(listener) {
-      caListeners.add(listener);
-      queueMicrotask(() => listener(files));
-    },
-    removeCaCertificateListener: (listener) => void caListeners.delete(listener),
-    addIdentityCertificateListener(listener) {
-      identityListeners.add(listener);
-      queueMicrotask(() => listener(files));
-    },
-    removeIdentityCertificateListener: (listener) => void identityListeners.delete(listener),
-  };
-
   return {
-    serverCredentials: () => experimental.createCertificateProviderServerCredentials(provider, provider, true),
-    channelCredentials: (serverName) =>
+    serverCredentials: () => source.serverCredentials(),
+    channelCredentials(serverName) {
       // As they are now: a client connects anew for a renewal, and asks again then.
-      credentials.createSsl(files.caCertificate, files.privateKey, files.certificate, {
-        checkServerIdentity: (_host, certificate) => checkServerIdentity(serverName, certificate),
-      }),
+      const { caCertificate, privateKey, certificate } = current();
+      return credentials.createSsl(caCertificate, privateKey, certificate, {
+        checkServerIdentity: (_host, peer) => checkServerIdentity(serverName, peer),
+      });
+    },
     get files() {
-      return files;
+      return current();
     },
-    onRenewal(listener) {
-      renewalListeners.add(listener);
-      return () => void renewalListeners.delete(listener);
-    },
+    onRenewal: (listener) => source.onRenewal(listener),
     get renewals() {
-      return renewals;
+      return source.renewals;
     },
     close: () => clearInterval(timer),
   };
