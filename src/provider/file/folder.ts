@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ObjectReference, Problem } from '../../api/problem.js';
 import { checkTransition } from '../../api/schema.js';
-import { errorMessage } from '../../lib/errors.js';
+import { fileErrorMessage } from '../../lib/file-error.js';
 import type { Remains } from '../../resources/remains.js';
 import { type AnyResource, createResourceSet, EMPTY_RESOURCES, withRemains } from '../../resources/resource-set.js';
 import type { InputProblem, Place, Publication } from '../provider.js';
@@ -69,7 +69,7 @@ export class Folder {
       list = await listManifests(this.#root);
     } catch (error) {
       // A folder that is away for a moment (a checkout, a remount) must not revoke everything.
-      list = { files: new Map(), unreadable: new Map([['.', errorMessage(error)]]) };
+      list = { files: new Map(), unreadable: new Map([['.', fileErrorMessage(error)]]) };
     }
     const files = new Map<string, FileState>();
     for (const [file, signature] of list.files) {
@@ -80,7 +80,7 @@ export class Folder {
       if (state) files.set(file, state);
     }
     for (const [path, why] of list.unreadable) {
-      const message = path === '.' ? `the folder cannot be read: ${why}` : `cannot be read: ${why}`;
+      const message = path === '.' ? `the folder ${why}` : why;
       problems.push(fileProblem(path, { line: 1, column: 1, message }));
       for (const [file, state] of this.#files)
         if (path === '.' || file === path || file.startsWith(`${path}/`)) files.set(file, state);

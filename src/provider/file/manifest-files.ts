@@ -5,7 +5,7 @@
 import { constants } from 'node:fs';
 import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import { errorMessage } from '../../lib/errors.js';
+import { fileErrorMessage } from '../../lib/file-error.js';
 import { MAX_FILE_BYTES } from './manifest.js';
 
 /** Longer than any disk takes for 16 MiB; a network mount whose server is away never answers. */
@@ -16,7 +16,7 @@ const EXTENSION = /\.(ya?ml|json)$/i;
 export interface ManifestList {
   /** By path below the root, in path order: a signature that changes whenever the content may have. */
   readonly files: ReadonlyMap<string, string>;
-  /** Folders and files that could not be looked at, with why: nothing is known of what they hold. */
+  /** Folders and files that could not be looked at, and why (`may not be read by this user`): nothing is known of what they hold. */
   readonly unreadable: ReadonlyMap<string, string>;
 }
 
@@ -46,7 +46,7 @@ export async function listManifests(root: string): Promise<ManifestList> {
           files.set(below(path), [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' '));
       } catch (error) {
         // A link to nowhere without the extension was never a manifest.
-        if (!isMissing(error)) unreadable.set(below(path), errorMessage(error));
+        if (!isMissing(error)) unreadable.set(below(path), fileErrorMessage(error));
       }
     }
   };
@@ -65,7 +65,7 @@ export async function readManifestText(path: string): Promise<ManifestText | und
     return await inTime(path, () => readBounded(path));
   } catch (error) {
     if (isMissing(error)) return undefined;
-    return { fault: `cannot be read: ${errorMessage(error)}`, lasting: false };
+    return { fault: fileErrorMessage(error), lasting: false };
   }
 }
 

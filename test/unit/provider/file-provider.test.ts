@@ -185,7 +185,7 @@ spec:
     await start();
     folder = root;
     await rename(join(root, 'manifests'), join(root, 'elsewhere'));
-    await eventually(() => expect(told()).toEqual([expect.stringContaining('the folder cannot be read')]));
+    await eventually(() => expect(told()).toEqual(['.:1:1: the folder does not exist']));
     expect(names()).toEqual(['shop/a']);
   });
 
@@ -197,7 +197,7 @@ spec:
     await start(() => undefined);
     await unlink(join(folder, 'sub'));
     await symlink('sub', join(folder, 'sub')); // a ring: ELOOP, also for root
-    await eventually(() => expect(told()).toEqual([expect.stringMatching(/^sub:1:1: cannot be read: .*ELOOP/)]));
+    await eventually(() => expect(told()).toEqual(['sub:1:1: is a link that leads in a circle']));
     expect(names()).toEqual(['shop/a']);
     expect([...(last().resources.refused ?? [])]).toEqual(['File//sub']);
     await unlink(join(folder, 'sub'));
