@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import { connect } from './e2e/cluster.mjs';
+import { followAccessLogs } from './e2e/access-log.mjs';
 import { reachGateway, startLoad } from './e2e/gateway.mjs';
 import { createReadme } from './e2e/readme.mjs';
 import { rightsOf } from './e2e/rights.mjs';
@@ -81,6 +82,7 @@ const { step } = steps;
 
 let gateway;
 let load;
+let accessLogs;
 let inventoryBefore;
 console.log(`context ${options.context}, seed ${seed}`);
 try {
@@ -97,6 +99,7 @@ try {
   if (!(error instanceof EndOfRun)) throw error;
 } finally {
   load?.kill();
+  accessLogs?.stop();
   gateway?.close();
   rmSync(folder, { recursive: true, force: true });
 }
@@ -233,9 +236,11 @@ async function underLoad() {
       },
     ],
   });
+  accessLogs = followAccessLogs(cluster, { namespace: NAMESPACE, selector: selectorOf('gateway') });
   const underLoadStep = (name, body, { mayFail = false } = {}) =>
     step(`${name}, at ${options.rps} requests a second`, async () => {
-      const { found, requests, failed, p50Ms, p99Ms, maxMs, failures } = await load.measure(body);
+      const { found, requests, failed, p50Ms, p99Ms, maxMs, failures: plain } = await load.measure(body);
+      const failures = plain.map((line) => `${line}${accessLogs.explain(line)}`);
       const text = `${failed} of ${requests} requests failed; p50 ${p50Ms} ms, p99 ${p99Ms} ms, max ${maxMs} ms${found ? `; ${found}` : ''}`;
       if (failed > 0 && !mayFail) throw new Dropped(`${text}\n${failures.join('\n')}`);
       if (failed > 0)
@@ -290,13 +295,13 @@ async function underLoad() {
   }
   if (wanted('many')) await underLoadStep('500 objects applied, Ready and deleted', applyMany);
   if (wanted('kill')) {
-    await underLoadStep('the leader killed without grace', async () => {
+    await underLoadStep('kubectl delete pod --force, of the leading controller', async () => {
       const was = await leader();
       await deletePod('controller', { name: was, grace: false });
       return newLeader(was);
     });
     await underLoadStep(
-      'a gateway pod killed without grace (failures are told, not judged)',
+      'kubectl delete pod --force, of the gateway (failures are told, not judged)',
       async () => deletePod('gateway', { grace: false }),
       {
         mayFail: true,
@@ -305,6 +310,7 @@ async function underLoad() {
   }
   const total = await load.stop();
   load = undefined;
+  accessLogs.stop();
   console.log(`  ${total.sent} requests in all, ${total.failed} failed`);
 }
 
