@@ -13,7 +13,6 @@ import { createGeneratedSecrets } from '../provider/kubernetes/generated-secrets
 import { createKubeApi } from '../provider/kubernetes/kube-api.js';
 import { createKubernetesProvider } from '../provider/kubernetes/kubernetes-provider.js';
 import { createLeaderElector } from '../provider/kubernetes/leader-election.js';
-import type { WatchIncident } from '../provider/kubernetes/reflector.js';
 import { createStatusWriter, refusedStatuses } from '../provider/kubernetes/status-writer.js';
 import type { InputProblem, Provider } from '../provider/provider.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -23,6 +22,7 @@ import type { ObjectStatus } from '../translate/translation.js';
 import { clusterTranslateContext } from './context.js';
 import type { ControllerSource, Leadership, LeadershipEvents, StatusSink } from './controller-source.js';
 import { createRefusalEvents } from './refusal-events.js';
+import { createWatchIncidents } from './watch-incidents.js';
 import type { GeneratedCertificates } from './xds-certificates.js';
 
 /** Of the Lease: the nodes that the leader expects to take up changes. */
@@ -107,13 +107,14 @@ export async function openKubernetesSource(options: KubernetesSourceOptions): Pr
     return certificates;
   }
 
+  const incidents = createWatchIncidents({ log, clock });
   let inputProblems: readonly InputProblem[] = [];
   const watched = createKubernetesProvider({
     api,
     namespaces: config.watchNamespaces.length === 0 ? undefined : config.watchNamespaces,
     onIncident(incident) {
       metrics.watchRestarts.inc({ kind: incident.type.kind, cause: incident.cause });
-      log[incident.cause === 'Refused' ? 'warn' : 'info'](incidentText(incident));
+      incidents.tell(incident);
     },
     onLive: (object) => writer.look(object),
   });
@@ -188,7 +189,7 @@ export async function openKubernetesSource(options: KubernetesSourceOptions): Pr
     name: config.context ?? 'Kubernetes',
     context: clusterTranslateContext(config),
     provider,
-    missing: () => watched.missing,
+    missing: () => incidents.explain(watched.missing),
     refresh: () => watched.refresh(),
     keys: {
       // What is due is written in the background and comes back by the watch, as every other Secret does.
@@ -205,9 +206,4 @@ export async function openKubernetesSource(options: KubernetesSourceOptions): Pr
       api.close();
     },
   };
-}
-
-function incidentText({ type, namespace, cause, message, relist }: WatchIncident): string {
-  const where = namespace === undefined ? '' : ` of ${namespace}`;
-  return `watch of ${type.kind}s${where} ended (${cause}: ${message}); ${relist ? 'listing again' : 'going on'}`;
 }

@@ -32,7 +32,7 @@ if (typeof binaries === 'string') {
 
     beforeAll(async () => {
       [server, folder] = await Promise.all([
-        startKubeApiServer(binaries, { users: { 'token-operator': 'operator' } }),
+        startKubeApiServer(binaries, { users: { 'token-operator': 'operator', 'token-tenant': 'tenant' } }),
         mkdtemp(join(tmpdir(), 'countersign-operator-')),
         build(),
       ]);
@@ -91,12 +91,12 @@ if (typeof binaries === 'string') {
       );
     const leads = async (program: Started): Promise<boolean> =>
       (JSON.parse((await program.admin('/status')).text) as { leader: boolean }).leader;
-    const createKey = async (name: string): Promise<void> => {
-      const { status } = await server.request('POST', keys, {
+    const createKey = async (name: string, fields: object = {}, namespace = 'shop'): Promise<void> => {
+      const { status } = await server.request('POST', keys.replace('/shop/', `/${namespace}/`), {
         apiVersion: 'countersign.dev/v1alpha1',
         kind: 'SignatureKey',
         metadata: { name },
-        spec: { usage: 'Caller', identity: 'SignatureKeyPair', type: 'HMAC' },
+        spec: { usage: 'Caller', identity: 'SignatureKeyPair', type: 'HMAC', ...fields },
       });
       expect(status).toBe(201);
     };
@@ -136,6 +136,58 @@ if (typeof binaries === 'string') {
       await eventually(async () => expect(await leads(second)).toBe(true), { withinMs: 10_000, everyMs: 20 });
       expect(performance.now() - toldAtMs).toBeLessThan(3_000);
       expect((await second.admin('/metrics')).text).toContain('\ncountersign_leader 1\n');
+    }, 60_000);
+
+    test('waits for the definitions, says that they are not installed, and leads when they are', async () => {
+      const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+      await server.request('DELETE', definitions);
+      await eventually(async () => expect((await server.request('GET', definitions)).body['items']).toEqual([]), {
+        withinMs: 20_000,
+        everyMs: 50,
+      });
+      const program = await start();
+      const why = 'the API server has no signaturekeys.countersign.dev: install the CRDs';
+      await eventually(
+        async () => {
+          const { status, text } = await program.admin('/readyz');
+          expect({ status, text }).toEqual({
+            status: 503,
+            text: expect.stringContaining(`reading SignatureKey (${why})`),
+          });
+        },
+        { withinMs: 10_000 },
+      );
+      await installCrds(server);
+      // It has asked many times by then.
+      expect(program.output().split(why)).toHaveLength(2);
+      await ready(program);
+      await createKey('later');
+      await eventually(async () => expect((await statusOf('later'))?.keyID).toBeDefined(), { withinMs: 10_000 });
+    }, 60_000);
+
+    test('with a list of namespaces and Roles in them alone, reads and writes there and is refused nothing', async () => {
+      await grantOperator(server, 'tenant', ['shop']);
+      await createNamespace(server, 'closed');
+      const tenant = await connectAs(server, 'token-tenant');
+      try {
+        const program = await start('--kubeconfig', tenant.kubeconfig, '--watch-namespace', 'shop');
+        await ready(program);
+        await createKey('mine');
+        await createKey('theirs', {}, 'closed');
+        await eventually(async () => expect((await statusOf('mine'))?.keyID).toBeDefined(), { withinMs: 15_000 });
+        await createKey('unresolved', { keyID: 'AKIDunresolved', secretRef: { name: 'absent' } });
+        await eventually(
+          async () => {
+            const path = '/apis/events.k8s.io/v1/namespaces/shop/events?fieldSelector=regarding.name=unresolved';
+            const { items } = (await server.request('GET', path)).body as { items: { reason: string }[] };
+            expect(items.map(({ reason }) => reason)).toEqual(['SecretNotFound']);
+          },
+          { withinMs: 10_000 },
+        );
+        expect(program.output()).not.toMatch(/forbidden|closed|"level":"(warn|error)"/);
+      } finally {
+        await tenant.close();
+      }
     }, 60_000);
 
     test('waits for an API server that is away, says so, and ends on SIGTERM meanwhile', async () => {
