@@ -119,6 +119,10 @@ else {
       ['a password in a URL', 'redis.external.url=redis://user:secret@redis:6379'],
       ['a host name claim without a namespace', 'hostnames={example.com}'],
       ['a digest of another kind', 'image.digest=md5:1'],
+      ['a host that would be a flag of its own', 'backendHosts={a"\n            - "--hostnames=*=*}'],
+      ['a suffix that ends its quotes', 'clusterDomain=cluster.local"'],
+      ['a duration that the controller does not read', 'controller.lease.duration=1h'],
+      ['a name that would be two', 'certificates.names.envoy=a\\,b'],
     ])('refuses %s', async (_, value) => {
       const { code, stderr } = await helmTemplate('--set', value);
       expect(code).not.toBe(0);
