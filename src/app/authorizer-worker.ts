@@ -150,7 +150,10 @@ export function createAuthorizerWorker(options: AuthorizerWorkerOptions): Author
   }
 
   function take(model: Model, epoch: Epoch): void {
-    authorizer.setModel(model);
+    authorizer.setModel(
+      model,
+      epoch.retired?.map(({ route, apis }) => ({ route, apis: new Set(apis), retired: true })),
+    );
     authorizer.setAuthorizers(epoch.authorizers);
     if (epoch.routesHeld) authorizer.dropRetired();
     metrics.policyRevision.set(epoch.revision);

@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Authorizer } from '../authz/authorizer.js';
+import { mergeRoutes, routesOf, type RouteEntry } from '../authz/table.js';
 import type { Clock } from '../lib/clock.js';
 import type { Model } from '../model/model.js';
 import { summarize, policySnapshot } from '../policy/epoch.js';
@@ -59,6 +60,8 @@ export interface PolicyPublisher extends AuthorizerPlane {
 const SETTLE_MS = 5_000;
 /** Revisions start at the microseconds of the clock, so that a later leader has a higher one. */
 const PER_MS = 1_000;
+/** A replica that does not lead hears nothing of what Envoys hold. */
+const STANDBY_RETIRED_MS = 60_000;
 /** A second: more changes than a stale leader makes before it notices. */
 const MARGIN = 1_000_000;
 
@@ -69,20 +72,43 @@ export function createPolicyPublisher(options: PolicyPublisherOptions): PolicyPu
   let authorizers = 1;
   let routesHeld = false;
   let revision = 0;
+  /** Routes of the model, and with those that Envoys may still have. */
+  let current: ReadonlyMap<string, RouteEntry> = new Map();
+  let routes = current;
+  /** When each route was seen to differ from the model's first. */
+  let retiredMs = new Map<string, number>();
 
   function publish(): void {
     if (!content || !summary || !isLeader()) return;
     revision += 1;
-    plane.setSnapshot(policySnapshot(content, { ...summary, revision, authorizers, routesHeld }));
+    const retired = [...retiredMs.keys()].flatMap((id) => {
+      const entry = routes.get(id);
+      return entry ? [{ route: entry.route, apis: [...entry.apis].sort() }] : [];
+    });
+    plane.setSnapshot(policySnapshot(content, { ...summary, revision, authorizers, routesHeld, retired }));
+  }
+
+  /** Keeps what authorizers keep that were there all the time, for those that start meanwhile. */
+  function retire(model: Model): void {
+    current = new Map(model.groups.flatMap((group) => [...routesOf(group)]));
+    const nowMs = clock();
+    const isOver = (id: string): boolean => !isLeader() && nowMs - (retiredMs.get(id) ?? nowMs) > STANDBY_RETIRED_MS;
+    routes = mergeRoutes(current, new Map([...routes].filter(([id]) => !isOver(id))));
+    const differs = ({ route, apis, retired }: RouteEntry): boolean =>
+      retired || apis.size > (current.get(route.id)?.apis.size ?? 0);
+    retiredMs = new Map(
+      [...routes].flatMap(([id, entry]) => (differs(entry) ? [[id, retiredMs.get(id) ?? nowMs] as const] : [])),
+    );
   }
 
   return {
     get revision() {
       return revision;
     },
-    setModel(_model, policy) {
+    setModel(model, policy) {
       const next = summarize(policy);
       if (content && next.hash === summary?.hash) return;
+      retire(model);
       content = policy;
       summary = next;
       routesHeld = false;
@@ -91,6 +117,8 @@ export function createPolicyPublisher(options: PolicyPublisherOptions): PolicyPu
     dropRetired() {
       if (routesHeld) return;
       routesHeld = true;
+      routes = current;
+      retiredMs.clear();
       publish();
     },
     setAuthorizers(count) {

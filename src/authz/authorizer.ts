@@ -12,7 +12,7 @@ import type { Decision } from './decision.js';
 import { check, type CheckDependencies } from './pipeline.js';
 import { internalError } from './reply.js';
 import type { CheckRequest } from './request.js';
-import { buildTable, dropRetired, type Table } from './table.js';
+import { buildTable, dropRetired, type RouteEntry, type Table } from './table.js';
 
 export interface AuthorizerOptions {
   readonly store: CounterStore;
@@ -28,8 +28,11 @@ export interface Authorizer {
   check(request: CheckRequest): Promise<Decision>;
   /** Swaps in a table built elsewhere. */
   setTable(table: Table): void;
-  /** Builds on the current table, so that routes which Envoy still has stay answerable. */
-  setModel(model: Model): void;
+  /**
+   * Builds on the current table, so that routes which Envoy still has stay answerable.
+   * @param retired those that Envoy may have from before there was a table.
+   */
+  setModel(model: Model, retired?: readonly RouteEntry[]): void;
   /** Once every Envoy has acked the routes of the current model. */
   dropRetired(): void;
   /** How many authorizers share the limits while the store is away; 1 until told. */
@@ -70,7 +73,7 @@ export function createAuthorizer({ store, clock, random, metrics, logger }: Auth
   return {
     check: (request) => (table ? check(request, table, deps) : Promise.resolve(internalError(request.requestId))),
     setTable,
-    setModel: (model) => setTable(buildTable(model, table)),
+    setModel: (model, retired) => setTable(buildTable(model, table, retired)),
     dropRetired() {
       if (table) setTable(dropRetired(table));
     },

@@ -123,7 +123,17 @@ function compileEnvironment(environment: Environment): CompiledEnvironment {
   return { environment, matcher: compileApis(environment.apis), sourceRanges };
 }
 
-function routesOf(group: Group): Map<string, RouteEntry> {
+/** Translation keeps the identity of groups that did not change. */
+const routesByGroup = new WeakMap<Group, ReadonlyMap<string, RouteEntry>>();
+
+/** Routes of a group, the same entries for the same group. */
+export function routesOf(group: Group): ReadonlyMap<string, RouteEntry> {
+  let routes = routesByGroup.get(group);
+  if (!routes) routesByGroup.set(group, (routes = collectRoutes(group)));
+  return routes;
+}
+
+function collectRoutes(group: Group): Map<string, RouteEntry> {
   const names = new Map<string, { route: Route; apis: Set<string> }>();
   const add = (route: Route, api?: Api): void => {
     let entry = names.get(route.id);
@@ -154,7 +164,7 @@ function compileGroup(group: Group): CompiledGroup {
 }
 
 /** Routes of the new model plus those Envoy may still have. A name once under a route stays accepted there until `dropRetired`. */
-function mergeRoutes(
+export function mergeRoutes(
   current: ReadonlyMap<string, RouteEntry>,
   previous: ReadonlyMap<string, RouteEntry>,
 ): Map<string, RouteEntry> {
@@ -173,8 +183,9 @@ const sameItems = (a: readonly unknown[], b: readonly unknown[]): boolean =>
 /**
  * Index of `model`. Routes that only `previous` knows stay answerable under the new settings until `dropRetired`:
  * make before break, design.md §3.
+ * @param retired routes that others still have: those of a table that was not built on `previous` itself.
  */
-export function buildTable(model: Model, previous?: Table): Table {
+export function buildTable(model: Model, previous?: Table, retired: readonly RouteEntry[] = []): Table {
   const groups = new Map<ResourceKey, CompiledGroup>();
   const routes = new Map<string, RouteEntry>();
   for (const group of model.groups) {
@@ -183,6 +194,7 @@ export function buildTable(model: Model, previous?: Table): Table {
     groups.set(group.key, compiled);
     for (const [id, entry] of compiled.routes) routes.set(id, entry);
   }
+  const before = new Map([...retired.map((entry) => [entry.route.id, entry] as const), ...(previous?.routes ?? [])]);
   return {
     model,
     keysById:
@@ -191,7 +203,7 @@ export function buildTable(model: Model, previous?: Table): Table {
         : new Map(model.callerKeys.map((key) => [key.keyId, key])),
     groups,
     hosts: previous && sameItems(previous.hosts.source, model.groups) ? previous.hosts : indexHosts(model.groups),
-    routes: previous ? mergeRoutes(routes, previous.routes) : routes,
+    routes: before.size > 0 ? mergeRoutes(routes, before) : routes,
     grants: previous && sameItems(previous.grants.source, model.grants) ? previous.grants : indexTargets(model.grants),
     plans: previous && sameItems(previous.plans.source, model.plans) ? previous.plans : indexTargets(model.plans),
   };

@@ -364,7 +364,20 @@ export interface Epoch {
   readonly authorizers: number;
   /** Every Envoy holds the routes of this revision: what only earlier ones had may go. */
   readonly routesHeld: boolean;
+  /** Routes, or APIs under them, that Envoys may still have though the content has them no more. Ignored by the first version. */
+  readonly retired?: readonly RetiredRoute[];
 }
+
+export interface RetiredRoute {
+  readonly route: Route;
+  /** Names of the APIs that were under it. */
+  readonly apis: readonly string[];
+}
+
+const readRetired = (fields: Fields): RetiredRoute => ({
+  route: readRoute(fields.text('group'))(fields),
+  apis: fields.texts('apis'),
+});
 
 export const decodeEpoch = (bytes: Uint8Array, types: readonly string[]): Decoded<Epoch> =>
   decode(bytes, (fields) => {
@@ -375,5 +388,6 @@ export const decodeEpoch = (bytes: Uint8Array, types: readonly string[]): Decode
       counts: Object.fromEntries(types.map((type) => [type, counts.count(type)])),
       authorizers: fields.count('authorizers'),
       routesHeld: fields.flag('routesHeld'),
+      retired: fields.optional('retired', (name) => fields.objects(name).map(readRetired)) ?? [],
     };
   });

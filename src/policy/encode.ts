@@ -129,7 +129,8 @@ class Pool<T> {
 /** Of a backend only what signing needs; addresses and TLS are Envoy's. */
 const backendFields = ({ id, host, headers }: Backend) => ({ id, host, headers });
 
-const routeFields = ({ id, environment, backend, maxBodyBytes, timeoutMs }: Route) => ({
+/** Of a route what authorizers need; its group is the one it is written in. */
+export const routeFields = ({ id, environment, backend, maxBodyBytes, timeoutMs }: Route) => ({
   id,
   environment,
   backend: backend && backendFields(backend),

@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import type { Resources, Snapshot, VersionedResource } from '../xds/snapshot.js';
 import type { Epoch } from './decode.js';
-import { encodeResource } from './encode.js';
+import { encodeResource, routeFields } from './encode.js';
 import { CONTENT_TYPES, EPOCH_NAME, EPOCH_TYPE } from './resource-types.js';
 
 const DIGEST_BYTES = 16;
@@ -37,7 +37,13 @@ export function summarize(resources: Resources): Pick<Epoch, 'hash' | 'counts'> 
   return { hash: sum.text, counts };
 }
 
-const epochResource = (epoch: Epoch): VersionedResource => encodeResource(EPOCH_TYPE, epoch);
+const epochResource = ({ retired = [], ...epoch }: Epoch): VersionedResource =>
+  encodeResource(EPOCH_TYPE, {
+    ...epoch,
+    ...(retired.length > 0 && {
+      retired: retired.map(({ route, apis }) => ({ ...routeFields(route), group: route.group, apis })),
+    }),
+  });
 
 /** Content with the epoch that closes it. */
 export const policySnapshot = (content: Resources, epoch: Epoch): Snapshot => ({
