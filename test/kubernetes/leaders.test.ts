@@ -168,6 +168,37 @@ if (typeof binaries === 'string') {
       expect(load.sent).toBeGreaterThanOrEqual(4000);
     }, 120_000);
 
+    test('an authorizer that is gone as the leader changes is waited for until it is lost, and an Event says so', async () => {
+      const impatient = await operator.addReplica('--node-loss-time', '9s');
+      const [worker] = await operator.data.workers();
+      process.kill(worker!.pid, 'SIGSTOP');
+      try {
+        for (const replica of operator.replicas) if (replica !== impatient) await replica.stop('SIGKILL');
+        await setState('Disabled');
+        const programmed = (expected: object) =>
+          eventually(
+            async () =>
+              expect(await operator.condition('SignatureKey', 'caller', 'Programmed')).toMatchObject(expected),
+            { withinMs: 20_000, everyMs: 20 },
+          );
+        await programmed({ status: 'False', reason: 'Propagating', message: '1/2; waiting for node/0' });
+        await programmed({ status: 'True' });
+        const events = await operator.server.request(
+          'GET',
+          '/apis/events.k8s.io/v1/namespaces/countersign-system/events',
+        );
+        expect(events.body['items']).toContainEqual(
+          expect.objectContaining({
+            reason: 'DataPlaneLost',
+            note: expect.stringContaining('authorizer node/0 vanished'),
+          }),
+        );
+      } finally {
+        process.kill(worker!.pid, 'SIGCONT');
+      }
+      await serves(401);
+    }, 60_000);
+
     test('none of it was an error of the controllers', () => {
       expect(operator.errorLines()).toEqual([]);
     });
