@@ -4,12 +4,9 @@
  */
 import type { Config } from '../config/settings.js';
 import { systemClock } from '../lib/clock.js';
-import { errorMessage } from '../lib/errors.js';
 import { POLICY_RESOURCE_TYPES } from '../policy/resource-types.js';
-import { createAdminServer } from '../telemetry/admin-server.js';
-import { createHealth } from '../telemetry/health.js';
 import type { Logger } from '../telemetry/logger.js';
-import { createMetrics, type Metrics } from '../telemetry/metrics.js';
+import type { Metrics } from '../telemetry/metrics.js';
 import { ENVOY_RESOURCE_TYPES } from '../xds/resource-types.js';
 import { createAdsListener } from '../xds/server/ads-server.js';
 import { createPlane, type NodeEvent } from '../xds/server/plane.js';
@@ -18,10 +15,10 @@ import { renderOptions } from './context.js';
 import { createController, type Controller, type ControllerChange } from './controller.js';
 import type { ControllerSource } from './controller-source.js';
 import { createCounterStore } from './counter-store.js';
+import { createMonitoredProcess } from './monitored-process.js';
 import type { NodeKind } from './node-tracker.js';
 import { admits } from './peer-names.js';
 import { createPolicyPublisher } from './policy-publisher.js';
-import { readVersions } from './versions.js';
 import { openXdsTlsFiles } from './xds-tls-files.js';
 
 export interface ControllerProcessOptions {
@@ -48,19 +45,14 @@ const WAITING_MS = 500;
 
 export function createControllerProcess({ config, openSource, log }: ControllerProcessOptions): ControllerProcess {
   const clock = systemClock;
-  const metrics = createMetrics({ processMetrics: true });
-  const health = createHealth(['configuration', 'xds']);
-  const versions = readVersions();
-  metrics.buildInfo.set({ version: versions.countersign, node: versions.node }, 1);
-  /** Undo of what has been started, newest last. */
-  const closers: (() => Promise<void> | void)[] = [];
+  const monitored = createMonitoredProcess({ config, parts: ['configuration', 'xds'], log });
+  const { metrics, health, versions, onClose } = monitored;
   let source: ControllerSource | undefined;
   let controller: Controller | undefined;
   let reporter: ChangeReporter | undefined;
   let latest: ControllerChange | undefined;
   /** Until then conditions wait for nodes that come back. */
   let graceTimer: NodeJS.Timeout | undefined;
-  let closed: Promise<void> | undefined;
 
   const store = createCounterStore({
     config,
@@ -109,25 +101,16 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
   }
 
   async function start(): Promise<{ xds: string; admin: string }> {
-    const admin = createAdminServer({
-      address: config.adminAddress,
-      port: config.adminPort,
-      health,
-      metrics,
-      status,
-      version: versions,
-    });
-    const adminUrl = await admin.start();
-    closers.push(() => admin.close());
-    closers.push(() => store.close());
+    const adminUrl = await monitored.startAdmin(status);
+    onClose(() => store.close());
 
     const opened = await openSource(metrics);
     source = opened;
-    closers.push(() => opened.close?.());
+    onClose(() => opened.close?.());
     const { provider, leadership, statusSink } = opened;
     const certificates = await (opened.openCertificates?.() ?? openXdsTlsFiles(config, log));
-    closers.push(() => certificates.close());
-    if (statusSink) closers.push(() => statusSink.close());
+    onClose(() => certificates.close());
+    if (statusSink) onClose(() => statusSink.close());
     const changes = createChangeReporter({
       log,
       locate: (object, path) => provider.locate(object, path),
@@ -154,14 +137,14 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
       onExpected: (names) => leadership.handOver?.(names),
     });
     controller = created;
-    closers.push(() => created.close());
+    onClose(() => created.close());
     const waiting = setInterval(() => {
       const missing = opened.missing?.() ?? [];
       if (missing.length > 0) health.set('configuration', false, `reading ${missing.join(', ')}`);
     }, WAITING_MS);
-    closers.push(() => clearInterval(waiting));
+    onClose(() => clearInterval(waiting));
     // Before it is started: a signal during a start that waits for the API ends it.
-    closers.push(() => provider.close());
+    onClose(() => provider.close());
     await provider.start((publication) => {
       changes.setPublication(publication);
       created.setResources(publication.resources);
@@ -177,9 +160,9 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
     });
     const host = config.xdsAddress.includes(':') ? `[${config.xdsAddress}]` : config.xdsAddress;
     const xds = await listener.listen(`${host}:${String(config.xdsPort)}`);
-    closers.push(() => listener.close());
+    onClose(() => listener.close());
     // What a client showed may be of an authority that is trusted no longer, or have expired.
-    closers.push(certificates.onRenewal(() => listener.endConnections()));
+    onClose(certificates.onRenewal(() => listener.endConnections()));
     health.set('xds', true);
     let term = 0;
     /** What is served must be as new as what the leader before served: nothing that it revoked comes back. */
@@ -209,7 +192,7 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
         log.warn(`this controller does not lead any more: ${reason}`);
       },
     });
-    closers.push(() => leadership.close());
+    onClose(() => leadership.close());
     return { xds, admin: adminUrl };
   }
 
@@ -235,15 +218,8 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
     start,
     status,
     close() {
-      closed ??= (async () => {
-        clearTimeout(graceTimer);
-        for (const part of ['configuration', 'xds']) health.set(part, false, 'stopping');
-        for (const close of closers.reverse())
-          await Promise.resolve(close()).catch((error: unknown) =>
-            log.error({ error: errorMessage(error) }, 'a part did not end cleanly'),
-          );
-      })();
-      return closed;
+      clearTimeout(graceTimer);
+      return monitored.close();
     },
   };
 }

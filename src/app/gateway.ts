@@ -18,10 +18,8 @@ import { systemClock, type Clock } from '../lib/clock.js';
 import { AppError, errorMessage } from '../lib/errors.js';
 import { EMPTY_MODEL } from '../model/model.js';
 import { createFileProvider } from '../provider/file/file-provider.js';
-import { createAdminServer } from '../telemetry/admin-server.js';
-import { createHealth } from '../telemetry/health.js';
 import type { Logger } from '../telemetry/logger.js';
-import { createMetrics, type Metrics } from '../telemetry/metrics.js';
+import type { Metrics } from '../telemetry/metrics.js';
 import { renderBootstrap } from '../xds/render/bootstrap.js';
 import { DEFAULT_MAX_DOWNSTREAM_CONNECTIONS } from '../xds/render/options.js';
 import { createAdsServer } from '../xds/server/ads-server.js';
@@ -33,11 +31,11 @@ import { createController } from './controller.js';
 import { createCounterStore } from './counter-store.js';
 import { createEnvoyProcess } from './envoy-process.js';
 import { openKeyState } from './key-state.js';
+import { createMonitoredProcess } from './monitored-process.js';
 import { observeChecks } from './observe-checks.js';
 import { checkPemFiles } from './pem-files.js';
 import { createLocalAuthorizers } from './policy-publisher.js';
 import { summarize } from './summary-text.js';
-import { readVersions } from './versions.js';
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -76,14 +74,9 @@ const READY_WITHIN_MS = 30_000;
 
 export function createGateway(options: GatewayOptions): Gateway {
   const { config, folder, log, onAccessLog, clock = systemClock } = options;
-  const metrics = createMetrics({ processMetrics: true });
-  const health = createHealth(['configuration', 'authorizer', 'envoy']);
-  const versions = readVersions();
-  metrics.buildInfo.set({ version: versions.countersign, node: versions.node }, 1);
-  /** Undo of what has been started, newest last. */
-  const closers: (() => Promise<void>)[] = [];
+  const monitored = createMonitoredProcess({ config, parts: ['configuration', 'authorizer', 'envoy'], log });
+  const { metrics, health, versions, onClose } = monitored;
   const stopping = new AbortController();
-  let closed: Promise<void> | undefined;
 
   const store = createCounterStore({
     config,
@@ -116,19 +109,9 @@ export function createGateway(options: GatewayOptions): Gateway {
   let envoyRef: ReturnType<typeof createEnvoyProcess> | undefined;
 
   async function start(): Promise<GatewayAddresses> {
-    const { adminAddress, adminPort, httpAddress, httpPort, httpsPort } = config;
-    // First, so that `/livez` answers and `/readyz` tells what the rest waits for.
-    const admin = createAdminServer({
-      address: adminAddress,
-      port: adminPort,
-      health,
-      metrics,
-      status,
-      version: versions,
-    });
-    const adminUrl = await admin.start();
-    closers.push(() => admin.close());
-    closers.push(() => store.close());
+    const { httpAddress, httpPort, httpsPort } = config;
+    const adminUrl = await monitored.startAdmin(status);
+    onClose(() => store.close());
     // Envoy shares ports with others of its user, so a second gateway would take half of the requests in silence.
     await assertFree(httpAddress, httpPort, '--http-port');
     if (httpsPort !== undefined) await assertFree(httpAddress, httpsPort, '--https-port');
@@ -137,7 +120,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     envoyFound.catch(() => undefined);
 
     const sockets = await mkdtemp(join(tmpdir(), 'countersign-'));
-    closers.push(() => rm(sockets, { recursive: true, force: true }));
+    onClose(() => rm(sockets, { recursive: true, force: true }));
     const [adsSocket, authzSocket, envoyAdminSocket, bootstrapPath] = [
       'ads.sock',
       'authz.sock',
@@ -176,12 +159,12 @@ export function createGateway(options: GatewayOptions): Gateway {
       },
     });
     controllerRef = controller;
-    closers.push(() => controller.close());
+    onClose(() => controller.close());
     await provider.start((publication) => {
       reporter.setPublication(publication);
       controller.setResources(publication.resources);
     });
-    closers.push(() => provider.close());
+    onClose(() => provider.close());
     await withinReason(controller.built, 'the configuration to be read');
     health.set('configuration', true);
 
@@ -194,10 +177,10 @@ export function createGateway(options: GatewayOptions): Gateway {
         log.error({ component: 'authorizer', error: errorMessage(error) }, 'a check could not be answered'),
     });
     await transport.listen();
-    closers.push(() => transport.drain(config.drainTimeMs));
+    onClose(() => transport.drain(config.drainTimeMs));
     health.set('authorizer', true);
     await ads.listen(`unix:${adsSocket}`);
-    closers.push(() => ads.close());
+    onClose(() => ads.close());
 
     const bootstrap = renderBootstrap({
       nodeId: 'envoy',
@@ -224,7 +207,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       },
     });
     envoyRef = envoy;
-    closers.push(() => envoy.close(config.drainTimeMs));
+    onClose(() => envoy.close(config.drainTimeMs));
     await envoy.start();
     log.debug({ version, pid: envoy.pid }, 'Envoy started');
     await withinReason(listening(httpAddress, httpPort), `Envoy to listen on ${httpAddress}:${String(httpPort)}`);
@@ -331,16 +314,8 @@ export function createGateway(options: GatewayOptions): Gateway {
       }
     },
     close() {
-      closed ??= (async () => {
-        stopping.abort();
-        for (const part of ['configuration', 'authorizer', 'envoy']) health.set(part, false, 'stopping');
-        for (const close of closers.reverse()) {
-          await close().catch((error: unknown) =>
-            log.error({ error: errorMessage(error) }, 'a part did not end cleanly'),
-          );
-        }
-      })();
-      return closed;
+      stopping.abort();
+      return monitored.close();
     },
   };
 }
