@@ -20,7 +20,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/countersign-e2e.XXXXXX")
 # Images of its own folder: what an earlier run left must not be imported, nor must this run leave anything.
 home=${CLUSTER_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/local-cluster}
 [ -x "$home/bin/kubelet" ] && [ -e "$home/images/coredns.tar" ] || "$cluster/setup.sh" || exit 1
-export RUN=${RUN:-$home/run} IMAGES=$work/images
+# A cluster of its own too: another one may be up.
+export RUN=$home/e2e-$$ CGNAME=k8slab-e2e-$$ IMAGES=$work/images
 mkdir -p "$IMAGES"
 cp -l "$home/images/pause.tar" "$home/images/coredns.tar" "$IMAGES/" 2> /dev/null || cp "$home/images/"{pause,coredns}.tar "$IMAGES/"
 end() {

@@ -8,40 +8,26 @@ import { run } from './shell.mjs';
 export async function connect({ context, kubeconfig, folder }) {
   const given = kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig];
   const own = join(folder, 'kubeconfig');
-  const text = await run('kubectl', [
-    'config',
-    'view',
-    ...given,
-    '--context',
-    context,
-    '--raw',
-    '--minify',
-    '--flatten',
-  ]);
+  const view = ['config', 'view', '--raw', '--minify', '--flatten'];
+  const text = await run('kubectl', [...view, ...given, '--context', context]);
   writeFileSync(own, text, { mode: 0o600 });
   const env = { ...process.env, KUBECONFIG: own };
 
-  const kubectl = (args, options) => run('kubectl', args, { env, ...options });
-  const json = async (...args) => JSON.parse(await kubectl([...args, '-o', 'json']));
+  /** Arguments as a list, or as a text of words without spaces in them. */
+  const words = (args) => (typeof args === 'string' ? args.split(' ') : args);
+  const kubectl = (args, options) => run('kubectl', words(args), { env, ...options });
+  const json = async (args) => JSON.parse(await kubectl([...words(args), '-o', 'json']));
   return {
     env,
     kubeconfig: own,
     kubectl,
     json,
-    helm: (args, options) => run('helm', args, { env, ...options }),
+    helm: (args, options) => run('helm', words(args), { env, ...options }),
     apply: (objects) =>
       kubectl(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }) }),
     /** Names of running pods of this selector that are not on their way out, oldest first. */
     async pods(namespace, selector) {
-      const { items } = await json(
-        'get',
-        'pods',
-        '-n',
-        namespace,
-        '-l',
-        selector,
-        '--sort-by=.metadata.creationTimestamp',
-      );
+      const { items } = await json(`get pods -n ${namespace} -l ${selector} --sort-by=.metadata.creationTimestamp`);
       return items.filter((pod) => !pod.metadata.deletionTimestamp).map((pod) => pod.metadata.name);
     },
     /** Every object as kind.group/namespace/name, without what comes and goes by itself. */

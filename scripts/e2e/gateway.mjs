@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 export async function reachGateway(cluster, { namespace, service, given, portForward }) {
   if (given !== undefined) return { url: given, close() {}, forwarded: false };
   if (portForward) return forward(cluster, namespace, service);
-  const { spec } = await cluster.json('get', 'service', service, '-n', namespace);
+  const { spec } = await cluster.json(`get service ${service} -n ${namespace}`);
   const port = spec.ports.find(({ name }) => name === 'http')?.port ?? spec.ports[0].port;
   return { url: `http://${spec.clusterIP}:${port}`, close() {}, forwarded: false };
 }

@@ -40,6 +40,8 @@ const server = createServer((request, response) => {
     if (bytes <= MAX_BODY_BYTES) answer(request, response, Buffer.concat(chunks));
   });
 });
+// The gateway ends idle connections, after 4 s. A backend that does can close one just as a request comes over it.
+server.keepAliveTimeout = 0;
 server.on('error', (error) => {
   console.error(`the backend cannot listen: ${error.message}`);
   process.exit(1);

@@ -1,0 +1,109 @@
+// Everything that may happen to an installation while it serves: no request may fail for it.
+import { followAccessLogs } from './access-log.mjs';
+import { startLoad } from './gateway.mjs';
+import { HOST, HUAWEI, JDCLOUD, LIST, NAMESPACE, OUR_KINDS, RELEASE, selectorOf } from './installation.mjs';
+import { createRotations } from './keys.mjs';
+import { manyObjects } from './many-objects.mjs';
+import { createPods } from './pods.mjs';
+import { delay, eventually } from './shell.mjs';
+
+export const PARTS = ['changes', 'rotation', 'many', 'kill'];
+const READY_MS = 120_000;
+
+/** What the load sends: two dialects, one with a nonce that Redis remembers, a backend signature, and no signature. */
+const CALLERS = [
+  { name: 'Huawei list', dialect: 'Huawei', key: HUAWEI, method: 'GET', path: LIST },
+  { name: 'JDCloud get', dialect: 'JDCloud', key: JDCLOUD, method: 'GET', path: `${LIST}/7` },
+  { name: 'unsigned health', path: '/orders/healthz' },
+  {
+    name: 'Huawei order',
+    dialect: 'Huawei',
+    key: HUAWEI,
+    method: 'POST',
+    path: '/orders/release/v1/orders',
+    body: { sku: 'A-1' },
+  },
+];
+
+/** Requests failed; they say for themselves what happened. */
+export class Dropped extends Error {}
+
+/** @param {{ cluster: object, steps: object, gateway: string, rps: number, readme: Function, wanted: Function }} options */
+export async function runChanges({ cluster, steps, gateway, rps, readme, wanted }) {
+  const load = startLoad({ gateway, rps, host: HOST, callers: CALLERS });
+  const accessLogs = followAccessLogs(cluster, { namespace: NAMESPACE, selector: selectorOf('gateway') });
+  const pods = createPods(cluster);
+  const rotations = createRotations({ cluster, gateway, useSecret: load.useSecret });
+
+  const step = (name, body, { mayFail = false } = {}) =>
+    steps.step(`${name}, at ${rps} requests a second`, async () => {
+      const { found, requests, failed, p50Ms, p99Ms, maxMs, failures } = await load.measure(body);
+      const times = `p50 ${p50Ms} ms, p99 ${p99Ms} ms, max ${maxMs} ms`;
+      const text = `${failed} of ${requests} requests failed; ${times}${found === undefined ? '' : `; ${found}`}`;
+      const told = [text, ...failures.map((line) => `${line}${accessLogs.explain(line)}`)].join('\n    ');
+      if (failed > 0 && !mayFail) throw new Dropped(told);
+      return told;
+    });
+  const workersAfter = async (change) => {
+    await change();
+    await pods.settled('gateway');
+    return `${await pods.workers()} authorizers a pod`;
+  };
+  const oneWorker = `upgrade ${RELEASE} charts/countersign -n ${NAMESPACE} --reuse-values --set authorizer.workers=1 --wait --timeout 3m`;
+
+  try {
+    await step('nothing changes for 5 s', () => delay(5_000));
+    if (wanted('changes')) {
+      await step('README: helm test, helm upgrade to 3 authorizers', () => workersAfter(() => readme('operate')));
+      await step('helm upgrade to 1 authorizer', () => workersAfter(() => cluster.helm(oneWorker)));
+      await step('rollout restart of the controller', () => pods.restart('controller'));
+      await step('rollout restart of the gateway', () => pods.restart('gateway'));
+      await step('kubectl delete pod, of the gateway', () => pods.deletePod('gateway'));
+      await step('kubectl delete pod, of a standby controller', pods.deleteStandby);
+      await step('kubectl delete pod, of the leading controller', () => pods.deleteLeader());
+    }
+    if (wanted('rotation')) {
+      await step('rotation of an imported key: both secrets, then the new one alone', rotations.imported);
+      await step('rotation of a generated key', rotations.generated);
+    }
+    if (wanted('many')) await step('500 objects applied, Ready and deleted', () => applyMany(cluster));
+    if (wanted('kill')) {
+      await step('kubectl delete pod --force, of the leading controller', () => pods.deleteLeader({ grace: false }));
+      // Requests that the pod had at that moment are lost with it.
+      const killGateway = () => pods.deletePod('gateway', { grace: false });
+      await step('kubectl delete pod --force, of the gateway (told, not judged)', killGateway, { mayFail: true });
+    }
+    const { sent, failed } = await load.stop();
+    return { sent, failed };
+  } finally {
+    load.kill();
+    accessLogs.stop();
+  }
+}
+
+async function applyMany(cluster) {
+  const namespace = 'e2e-many';
+  const objects = manyObjects({ namespace, count: 500 });
+  const ours = objects.filter(({ apiVersion }) => apiVersion.startsWith('countersign.dev/')).length;
+  await cluster.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }]);
+  const startedMs = performance.now();
+  await cluster.kubectl('create -f -', { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }) });
+  const createdMs = performance.now();
+  await eventually(
+    async () => {
+      const { items } = await cluster.json(`get ${OUR_KINDS} -n ${namespace}`);
+      const waiting = items.filter(
+        ({ status }) => !status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True'),
+      );
+      if (items.length !== ours || waiting.length > 0)
+        throw new Error(
+          `${items.length - waiting.length} of ${ours} are Ready; one says ${JSON.stringify(waiting[0]?.status)}`,
+        );
+    },
+    { withinMs: READY_MS, everyMs: 500 },
+  );
+  const readyMs = performance.now();
+  await cluster.kubectl(`delete namespace ${namespace} --timeout=120s`);
+  const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
+  return `created in ${seconds(createdMs - startedMs)}, all Ready ${seconds(readyMs - createdMs)} later`;
+}
