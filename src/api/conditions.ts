@@ -20,7 +20,8 @@ export const CONDITION_TYPES = {
   Accepted: 'The object is valid and nothing stronger stands against it.',
   ResolvedRefs: 'Secrets, Services, keys and groups that the object names exist and may be used.',
   Programmed: 'Every Envoy and authorizer that is expected has acknowledged this generation.',
-  Ready: 'Summary of the others for kubectl wait, Flux and Argo CD. Wanted absence (Disabled, Offline) is ready.',
+  Ready:
+    'Summary of the others for kubectl wait, Flux and Argo CD. Wanted absence (Disabled, Offline) is ready, whatever became of references and times. The message may be a warning.',
   LimiterHealthy: 'The counter store of a UsagePlan answers and is fit for its limits.',
   ReplayWindowOpen:
     'Warning: some accepted schemes carry no nonce, so that a captured request can be repeated until its date expires.',

@@ -163,8 +163,12 @@ export function withProgrammed(status: ObjectStatus, outcome: ProgrammedOutcome)
     ...status.conditions.filter(({ type }) => type === 'Accepted' || type === 'ResolvedRefs'),
     programmed,
   ];
+  // What is switched off needs no references, and no time of its own makes it less so.
+  const counts = ({ type, reason }: ConditionState): boolean =>
+    status.idle === undefined || (type !== 'ResolvedRefs' && reason !== 'Expired' && reason !== 'NotYetValid');
+  const conditions = summarised.filter(counts);
   const obstacle =
-    summarised.find(({ status }) => status === 'False') ?? summarised.find(({ status }) => status === 'Unknown');
+    conditions.find(({ status }) => status === 'False') ?? conditions.find(({ status }) => status === 'Unknown');
   const warning = status.conditions.find(({ type }) => type === 'Accepted')?.message ?? '';
   const ready: ConditionState = obstacle
     ? { type: 'Ready', status: obstacle.status, reason: obstacle.reason, message: obstacle.message }

@@ -404,6 +404,18 @@ if (typeof binaries === 'string') {
         });
       });
 
+      test('what is switched off is healthy, whatever became of what it names', async () => {
+        const [key] = shopKey('retired', { state: 'Disabled', expirationTime: '2020-01-01T00:00:00Z' });
+        await operator.apply(must(key), shopGrant('nothing', ['retired'], { state: 'Disabled' }));
+        for (const [kind, name, reason] of [
+          ['SignatureKey', 'retired', 'SecretNotFound'],
+          ['Authorization', 'nothing', 'KeyExpired'],
+        ] as const) {
+          await becomes(kind, name, { status: 'False', reason }, 'ResolvedRefs');
+          await becomes(kind, name, { status: 'True', reason: 'Disabled' });
+        }
+      });
+
       test('a group that lost its host name has no address', async () => {
         await operator.apply(shopGroup('a-first', { basePath: '/same' }), shopGroup('b-second', { basePath: '/same' }));
         await becomes('ApiGroup', 'b-second', { status: 'False', reason: 'Conflicted' });

@@ -29,12 +29,21 @@ export interface ForeignSecretsOptions {
 const ASKS_PER_SECOND = 20;
 /** A type never changes, but the Secret may go. */
 const RECHECK_MS = 30_000;
+/** Soon at first: key and Secret come with one apply, in any order. */
+const FIRST_RECHECK_MS = 500;
+
+interface Wanted {
+  readonly namespace: string;
+  readonly name: string;
+  recheckMs: number;
+  timer?: NodeJS.Timeout;
+}
 
 export function createForeignSecrets({ api, onChange, recheckMs = RECHECK_MS }: ForeignSecretsOptions): ForeignSecrets {
   let found = new Map<string, SecretResource>();
   /** By `namespace/name` of the SignatureKey. */
   const suspects = new Map<string, string>();
-  const wanted = new Map<string, { readonly namespace: string; readonly name: string; timer?: NodeJS.Timeout }>();
+  const wanted = new Map<string, Wanted>();
   const queue = createWriteQueue({ write: ask, onError: () => undefined, perSecond: ASKS_PER_SECOND, concurrency: 2 });
 
   async function ask(key: string): Promise<void> {
@@ -51,7 +60,8 @@ export function createForeignSecrets({ api, onChange, recheckMs = RECHECK_MS }: 
       else found.set(key, new SecretResource({ namespace, name }, type, new Map()));
       onChange();
     }
-    asked.timer = setTimeout(() => queue.add(key), recheckMs);
+    asked.timer = setTimeout(() => queue.add(key), asked.recheckMs);
+    asked.recheckMs = type === undefined ? Math.min(2 * asked.recheckMs, recheckMs) : recheckMs;
     asked.timer.unref();
   }
 
@@ -59,7 +69,7 @@ export function createForeignSecrets({ api, onChange, recheckMs = RECHECK_MS }: 
   function want(namespace: string, name: string): void {
     const key = resourceKey(namespace, name);
     if (wanted.has(key)) return;
-    wanted.set(key, { namespace, name });
+    wanted.set(key, { namespace, name, recheckMs: Math.min(FIRST_RECHECK_MS, recheckMs) });
     queue.add(key);
   }
 

@@ -40,6 +40,34 @@ describe('Ready', () => {
     expect(ready({ type: 'Programmed' }, new Problems(resource), 'Offline')).toContain('Ready=True/Offline');
   });
 
+  test('of what is switched off does not ask for references and times, but for the data plane and the object itself', () => {
+    const problems = new Problems(resource);
+    problems.unresolved('SecretNotFound', 'spec.secretRef.name', 'is gone');
+    problems.error('Expired', 'spec.expirationTime', 'has passed');
+    expect(ready({ type: 'Programmed' }, problems, 'Disabled')).toBe(
+      'Accepted=False/Expired ResolvedRefs=False/SecretNotFound Programmed=True/Programmed Ready=True/Disabled',
+    );
+    expect(ready({ type: 'Rejected', message: '' }, problems, 'Disabled')).toContain('Ready=False/Rejected');
+    const conflicting = new Problems(resource);
+    conflicting.error('Conflicted', 'spec.hostnames[0]', 'is taken');
+    expect(ready({ type: 'Programmed' }, conflicting, 'Offline')).toContain('Ready=False/Conflicted');
+  });
+
+  test('and Accepted tell warnings by their message', () => {
+    const problems = new Problems(resource);
+    problems.warn('Conflicted', 'spec.targets[0]', 'another goes before');
+    problems.warn('AdmitsNothing', 'spec.quotas[0]', 'is 0');
+    const { conditions } = withProgrammed(objectStatus(resource, problems, { environments: [] }), {
+      type: 'Programmed',
+    });
+    expect(conditions.map(({ type, status, message }) => `${type}=${status} ${message}`)).toEqual([
+      'Accepted=True Warning: spec.targets[0]: another goes before (and 1 more)',
+      'ResolvedRefs=True ',
+      'Programmed=True ',
+      'Ready=True Warning: spec.targets[0]: another goes before (and 1 more)',
+    ]);
+  });
+
   test('names the obstacle of the object before that of the data plane', () => {
     const problems = new Problems(resource);
     problems.unresolved('ServiceNotFound', 'spec.backend.service', 'is gone');
