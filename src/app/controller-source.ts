@@ -7,7 +7,7 @@ import type { Provider } from '../provider/provider.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ObjectStatus, TranslateContext } from '../translate/translation.js';
 import type { TlsFiles } from '../xds/server/tls-files.js';
-import { openKeyState, type KeyState } from './key-state.js';
+import { logKeyState, openKeyState, type KeyState } from './key-state.js';
 import type { ExpectedNode } from './node-tracker.js';
 
 export interface LeadershipEvents {
@@ -75,20 +75,7 @@ export async function openFolderSource({
   log,
   clock,
 }: FolderSourceOptions): Promise<ControllerSource> {
-  const keys = await openKeyState(
-    stateFolder ?? join(folder, '.countersign'),
-    {
-      onGenerated: ({ kind, key }, path) =>
-        log.info({ path }, `${kind === 'create' ? 'generated' : 'rotated'} the key of SignatureKey ${key}`),
-      onRevoked: (secret, path) =>
-        log.warn(
-          { path },
-          `the SignatureKey of the generated Secret ${secret} is gone: its key is revoked. To undo this, give the file its old name before the SignatureKey is back`,
-        ),
-      onFault: (path, message) => log.error(`${path}: the generated key cannot be used: ${message}`),
-    },
-    clock,
-  );
+  const keys = await openKeyState(stateFolder ?? join(folder, '.countersign'), logKeyState(log), clock);
   return {
     name: folder,
     context,

@@ -30,7 +30,7 @@ import { renderOptions, translateContext } from './context.js';
 import { createController } from './controller.js';
 import { createCounterStore } from './counter-store.js';
 import { createEnvoyProcess } from './envoy-process.js';
-import { openKeyState } from './key-state.js';
+import { logKeyState, openKeyState } from './key-state.js';
 import { createMonitoredProcess } from './monitored-process.js';
 import { observeChecks } from './observe-checks.js';
 import { checkPemFiles } from './pem-files.js';
@@ -128,20 +128,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       'envoy.pb',
     ].map((name) => join(sockets, name)) as [string, string, string, string];
 
-    const keyState = await openKeyState(
-      options.stateFolder,
-      {
-        onGenerated: ({ kind, key }, path) =>
-          log.info({ path }, `${kind === 'create' ? 'generated' : 'rotated'} the key of SignatureKey ${key}`),
-        onRevoked: (secret, path) =>
-          log.warn(
-            { path },
-            `the SignatureKey of the generated Secret ${secret} is gone: its key is revoked. To undo this, give the file its old name before the SignatureKey is back`,
-          ),
-        onFault: (path, message) => log.error(`${path}: the generated key cannot be used: ${message}`),
-      },
-      clock,
-    );
+    const keyState = await openKeyState(options.stateFolder, logKeyState(log), clock);
     const controller = createController({
       context: { ...translateContext(config), singleOwner: true },
       renderOptions: renderOptions(config),

@@ -13,6 +13,7 @@ import { errorMessage } from '../lib/errors.js';
 import type { ResourceKey } from '../model/model.js';
 import { SecretResource } from '../resources/core-resources.js';
 import { keyOf, resourceKey, withSecrets, type ResourceSet } from '../resources/resource-set.js';
+import type { Logger } from '../telemetry/logger.js';
 import {
   generatedKeyRequests,
   generatedSecretName,
@@ -32,6 +33,18 @@ export interface KeyStateEvents {
   /** A key could not be written or read; it stays unready. */
   readonly onFault?: (path: string, message: string) => void;
 }
+
+/** Names and paths, never a key. */
+export const logKeyState = (log: Logger): KeyStateEvents => ({
+  onGenerated: ({ kind, key }, path) =>
+    log.info({ path }, `${kind === 'create' ? 'generated' : 'rotated'} the key of SignatureKey ${key}`),
+  onRevoked: (secret, path) =>
+    log.warn(
+      { path },
+      `the SignatureKey of the generated Secret ${secret} is gone: its key is revoked. To undo this, give the file its old name before the SignatureKey is back`,
+    ),
+  onFault: (path, message) => log.error(`${path}: the generated key cannot be used: ${message}`),
+});
 
 export interface KeyState {
   /** The resources with the generated Secrets, after writing those that are due. */
