@@ -225,7 +225,7 @@ describe('controller, authorizer and Envoy', () => {
     running = false;
     await load;
     const failed = plane.envoy.accessLog.filter(({ status }) => status === 503);
-    expect(failed.map(({ time }) => time)).toEqual([]);
+    expect(failed).toEqual([]);
     expect([...answers.keys()]).toEqual([200]);
     expect(answers.get(200)).toBeGreaterThan(100);
   }, 90_000);
