@@ -137,7 +137,7 @@ function reachService(
       problems.error('BackendNotPermitted', settings.targetPath, `Service ${name} is an ExternalName: ${refusal}`);
       return undefined;
     }
-    endpoints = [{ host: `${host}.${knownByName}`, port }];
+    endpoints = [{ host: absolute(`${host}.${knownByName}`), port }];
   }
   if (!endpoints) {
     const absent = absence('Service', namespace, name);
@@ -185,13 +185,26 @@ function reachUrl(
   const tls = url.protocol === 'https:';
   return {
     description: url.origin,
-    endpoints: [{ host, port: url.port === '' ? (tls ? 443 : 80) : Number(url.port) }],
+    endpoints: [
+      {
+        host: context.clusterDomain === undefined ? host : absolute(host),
+        port: url.port === '' ? (tls ? 443 : 80) : Number(url.port),
+      },
+    ],
     protocol: 'HTTP1',
     authority: url.host,
     serverName: host,
     tls,
   };
 }
+
+/**
+ * With the root dot, so that a resolver asks for this name alone. In a pod it tries its search list first: as
+ * `api.example.com.svc.cluster.local` the name would be that of a pod of Service `example` in somebody's namespace
+ * `com`. Names that cannot be meant so stay: without a dot, or ending in `.svc`.
+ */
+const absolute = (host: string): string =>
+  isIP(host) !== 0 || !host.includes('.') || /\.(svc)?$/.test(host) ? host : `${host}.`;
 
 /** Unspecified, loopback and link-local. */
 const FORBIDDEN_IPV4 = [
