@@ -195,7 +195,7 @@ export function createController(options: ControllerOptions): Controller {
     metrics.snapshotVersion.reset();
     metrics.snapshotVersion.set({ version: snapshot.version }, 1);
     log.debug({ snapshot: snapshot.version }, 'configuration rebuilt');
-    for (const [key, { version }] of rejected) if (versionOf(key) !== version) rejected.delete(key);
+    forgetRejected();
     progress();
     report();
     resolveBuilt();
@@ -229,7 +229,9 @@ export function createController(options: ControllerOptions): Controller {
       envoyState = pending.state;
       pending = undefined;
       envoys.setSnapshot(snapshot);
+      forgetRejected();
       progress();
+      reportSoon();
     }
   }
 
@@ -290,6 +292,11 @@ export function createController(options: ControllerOptions): Controller {
     for (const node of lost) options.onNodeLost?.(node);
     progress();
     reportSoon();
+  }
+
+  /** What was rejected is not served any more. */
+  function forgetRejected(): void {
+    for (const [key, { version }] of rejected) if (versionOf(key) !== version) rejected.delete(key);
   }
 
   /** Envoys hold nothing but groups. */
