@@ -139,12 +139,15 @@ if (typeof binaries === 'string') {
         planes: [plane],
         credentials: certificates.serverCredentials(),
       });
-      closers.push(() => listener.close());
+      closers.push(
+        () => listener.close(),
+        certificates.onRenewal(() => listener.endConnections()),
+      );
       return listener.listen('127.0.0.1:0');
     }
 
-    /** Asks for policy as an authorizer does: 0, or the code of the refusal. */
-    async function ask(address: string, { certificate, privateKey, ca }: Mounted): Promise<number> {
+    /** Asks for policy as an authorizer does: `first` is 0, or the code of the refusal, and `ended` the code of the end. */
+    function follow(address: string, { certificate, privateKey, ca }: Mounted) {
       const client = new Client(
         address,
         credentials.createSsl(ca, privateKey, certificate, {
@@ -155,15 +158,17 @@ if (typeof binaries === 'string') {
       const { path, requestSerialize, responseDeserialize } = aggregatedDiscoveryService.deltaAggregatedResources;
       const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
       call.write(create(DeltaDiscoveryRequestSchema, { node: { id: 'test' }, typeUrl: 'policy' }));
-      try {
-        return await new Promise<number>((resolve) => {
-          call.on('data', (_: DeltaDiscoveryResponse) => resolve(0));
-          call.on('error', ({ code }: ServiceError) => resolve(code));
-        });
-      } finally {
+      const ended = new Promise<number>((resolve) => call.on('error', ({ code }: ServiceError) => resolve(code)));
+      const answered = new Promise<number>((resolve) => call.on('data', (_: DeltaDiscoveryResponse) => resolve(0)));
+      const close = (): void => {
         call.cancel();
         client.close();
-      }
+      };
+      return { first: Promise.race([answered, ended]), ended, close };
+    }
+    async function ask(address: string, mounted: Mounted): Promise<number> {
+      const { first, close } = follow(address, mounted);
+      return first.finally(close);
     }
 
     test('the Secrets belong to the service account of the operator, so that they go with the installation', async () => {
@@ -261,6 +266,21 @@ if (typeof binaries === 'string') {
       expect(await step(dueMs + 21 * MINUTE)).toBe(2);
       expect(log).toContain('the Secret is renewed: its successor signs from now on');
     }, 30_000);
+
+    test('of an authority that was deleted are good for nothing, nor is a stream that one of them opened', async () => {
+      const leader = open();
+      await leader.certificates.reconcile();
+      const address = await listen(leader);
+      const stolen = await mount('authorizer-tls');
+      const { first, ended, close } = follow(address, stolen);
+      closers.push(close);
+      expect(await first).toBe(0);
+      await server.request('DELETE', `${secrets}/countersign-ca`);
+      await leader.certificates.reconcile();
+      expect(await ended).toBe(UNAVAILABLE);
+      expect(await ask(address, stolen)).toBe(UNAVAILABLE);
+      expect(await ask(address, await mount('authorizer-tls'))).toBe(0);
+    });
 
     test('drop the old authority when its last leaf has expired, and who connects then notices nothing', async () => {
       const lifetimes = { authorityMs: 80 * DAY, leafMs: 9 * DAY, trustDelayMs: 10 * MINUTE };
