@@ -6,15 +6,16 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { isOurs, readObjects, shuffled } from '../test/conformance/objects.mjs';
+import { createSender } from '../test/conformance/send.mjs';
 import { Dropped, PARTS, runChanges } from './e2e/changes.mjs';
 import { connect } from './e2e/cluster.mjs';
 import { diagnose } from './e2e/diagnose.mjs';
 import { reachGateway } from './e2e/gateway.mjs';
-import { CONTROLLER, GATEWAY, HUAWEI, NAMESPACE, OUR_KINDS, selectorOf } from './e2e/installation.mjs';
+import { CONTROLLER, GATEWAY, HOST, HUAWEI, NAMESPACE, OUR_KINDS, selectorOf } from './e2e/installation.mjs';
 import { createReadme } from './e2e/readme.mjs';
 import { checkLeft, removeRest } from './e2e/removal.mjs';
 import { rightsOf } from './e2e/rights.mjs';
-import { CommandError, run } from './e2e/shell.mjs';
+import { CommandError, eventually, run } from './e2e/shell.mjs';
 import { createSteps, EndOfRun } from './e2e/steps.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
@@ -55,6 +56,10 @@ if (options.help || options.context === undefined) {
   process.exit(options.help ? 0 : 1);
 }
 
+/** As long as answers of a cluster's DNS are kept. */
+const DNS_MS = 40_000;
+/** So many connections that each pod of the gateway gets some. */
+const IN_A_ROW = 20;
 const GOLDEN = join(root, 'test/e2e/operator-rights.txt');
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-e2e-'));
@@ -67,7 +72,7 @@ const cluster = await connect({ context: options.context, kubeconfig: options.ku
   process.exit(1);
 });
 const readme = createReadme({ root, env: cluster.env, folder, valueArgs, backendImage: options['backend-image'] });
-const steps = createSteps({ onFailure: (error) => (error instanceof Dropped ? undefined : diagnose(cluster)) });
+const steps = createSteps({ onFailure: async (error) => error instanceof Dropped || diagnose(cluster) });
 const { step } = steps;
 
 let gateway;
@@ -130,6 +135,17 @@ async function applyInRandomOrder() {
     await cluster.kubectl('scale deployment/orders -n shop --replicas=2');
     await cluster.kubectl(`wait --for=condition=Ready ${OUR_KINDS} --all -A --timeout=120s`);
     await cluster.kubectl('rollout status deployment/orders -n shop --timeout=60s');
+    // The Service is another one under the same name: every Envoy must have asked for its address again.
+    const send = createSender({ gateway: new URL(gateway.url) });
+    await eventually(
+      async () => {
+        for (let i = 0; i < IN_A_ROW; i++) {
+          const { status } = await send({ method: 'GET', url: `http://${HOST}/orders/healthz` });
+          if (status !== 200) throw new Error(`GET /orders/healthz: ${status}`);
+        }
+      },
+      { withinMs: DNS_MS },
+    );
     return `${objects.length} objects`;
   };
   await step('the quickstart, applied object by object in random order, becomes Ready', apply, { required: true });
