@@ -70,6 +70,8 @@ export function createGeneratedSecrets<Request extends SecretRequest>(
     onError: (id, error) => {
       const request = due.get(id);
       if (!request) return;
+      // Secrets of a namespace that is being deleted may go before their keys.
+      if (isOfGoingNamespace(error)) return;
       if (!hasStatus(error, 409)) onFault(request, errorMessage(error));
       // A rotation that lost a race finds out from the watch what there is to do.
       else if (request.kind === 'create') onTaken?.(request);
@@ -160,6 +162,9 @@ export function createGeneratedSecrets<Request extends SecretRequest>(
     close: () => queue.close(),
   };
 }
+
+const isOfGoingNamespace = (error: unknown): boolean =>
+  hasStatus(error, 403) && errorMessage(error).includes('because it is being terminated');
 
 const referenceOf = ({ kind, metadata: { namespace, name } }: SignatureKey): ObjectReference => ({
   kind,
