@@ -87,7 +87,7 @@ export function findKeys(
     const key =
       found &&
       (id.namespace === undefined
-        ? found.generated || found.claimant.namespace === namespace
+        ? found.idOrigin === 'Generated' || found.claimant.namespace === namespace
         : found.claimant.namespace === id.namespace)
         ? found
         : undefined;

@@ -81,7 +81,7 @@ export type RandomBytes = (count: number) => Uint8Array;
 export type KeySecretData = Readonly<Record<string, Redacted<string>>>;
 
 /**
- * Data for a request. `create`: id `AK` and 18 of `A-Z2-7` (90 bits), secret 32 letters and digits (190 bits): inside
+ * Data for a request. `create`: id `AK` and 18 of `A-Z2-7` (90 bits), made of `idSeed` and the key's name; secret 32 letters and digits (190 bits): inside
  * every vendor's limits (specs/huawei.md §1). AES: the cipher key of 16 or 32 and a vector of 16 characters.
  * `rotate`: a new secret (AES: vector) under the same id, the present one becomes `previousSecret`.
  * @param present the Secret to rotate.
@@ -94,8 +94,9 @@ export function generateKeyData(
 ): KeySecretData {
   const aes = request.format !== 'Id';
   const fresh = randomText(ALPHANUMERIC, aes ? 16 : 32, random);
-  const keyId = present?.text('keyId') ?? newKeyId(request.format, random);
+  const { keyId, idSeed } = idOf(request, present, random);
   const data: Record<string, string> = { keyId, secret: fresh, generation: String(request.generation) };
+  if (idSeed !== undefined) data['idSeed'] = idSeed;
   const previous = present?.text('secret');
   if (request.kind === 'rotate' && previous !== undefined && request.graceMs > 0) {
     data['previousSecret'] = previous;
@@ -107,9 +108,31 @@ export function generateKeyData(
 const ALPHANUMERIC = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
-function newKeyId(format: GeneratedKeyRequest['format'], random: RandomBytes): string {
-  if (format === 'Id') return `AK${randomText(BASE32, 18, random)}`;
-  return randomText(ALPHANUMERIC, format === 'AES256CFB' ? 32 : 16, random);
+function idOf(
+  { key, format }: GeneratedKeyRequest,
+  present: SecretResource | undefined,
+  random: RandomBytes,
+): { readonly keyId: string; readonly idSeed?: string | undefined } {
+  const keyId = present?.text('keyId');
+  if (keyId !== undefined) return { keyId, idSeed: present?.text('idSeed') };
+  if (format !== 'Id') return { keyId: randomText(ALPHANUMERIC, format === 'AES256CFB' ? 32 : 16, random) };
+  const idSeed = randomText(ALPHANUMERIC, 32, random);
+  return { keyId: seededKeyId(key, idSeed), idSeed };
+}
+
+/** `AK` and 90 bits: to find a seed that gives a certain id is as hard as to guess the id. */
+function seededKeyId(key: ResourceKey, idSeed: string): string {
+  const digest = BigInt(`0x${hexHash(`countersign key id\n${key}\n${idSeed}`)}`);
+  return `AK${Array.from({ length: 18 }, (_, i) => BASE32.charAt(Number((digest >> BigInt(5 * i)) & 31n))).join('')}`;
+}
+
+/**
+ * Whether the id in a generated Secret is the one that was made for this key. Whoever owns a key can edit its Secret:
+ * with the id of another tenant in it an old key would go before the other's, or come after it when that is deleted.
+ */
+export function isOwnId(key: ResourceKey, secret: SecretResource): boolean {
+  const idSeed = secret.text('idSeed');
+  return idSeed !== undefined && secret.text('keyId') === seededKeyId(key, idSeed);
 }
 
 /** Every character equally likely: bytes beyond the last whole multiple of the alphabet are thrown away. */

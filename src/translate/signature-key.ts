@@ -8,7 +8,7 @@ import type { SecretResource } from '../resources/core-resources.js';
 import { keyOf, matchesLabels, namespaceLabels, resourceKey, type ResourceSet } from '../resources/resource-set.js';
 import type { Absence } from './absence.js';
 import { type Claimant, compareAge, compareText, groupBy } from './hostname-claims.js';
-import { derivedPairId, secretNameOf } from './generated-keys.js';
+import { derivedPairId, isOwnId, secretNameOf } from './generated-keys.js';
 import { parseTimeMs, readKeySecret, unusable } from './key-secret.js';
 import { isFreshAt, type Memo, nextAfter, type Timed } from './memo.js';
 import { Problems } from './status.js';
@@ -20,8 +20,8 @@ export interface TranslatedKey extends Timed {
   /** The id on the wire; `undefined` while unknown and on AES keys. */
   readonly keyId: string | undefined;
   readonly pairId: string | undefined;
-  /** Ids and secret come from us: random, so that an id alone names the key. */
-  readonly generated: boolean;
+  /** Whose the id is beyond doubt. `Generated`: made by us for this key, so that an id alone names it. `Fixed`: in its spec. */
+  readonly idOrigin: 'Generated' | 'Fixed' | 'Secret';
   /** Who may use a Caller key; `undefined` on Backend keys, which admit nobody. */
   readonly admits: AdmittedNamespaces | undefined;
   /** Caller keys whose id is known. */
@@ -195,7 +195,7 @@ function translateKey(
     claimant: claimantOf(resource),
     keyId,
     pairId,
-    generated: spec.secretRef === undefined,
+    idOrigin: idOriginOf(resource, secret),
     admits: admitted,
     caller,
     material:
@@ -212,6 +212,14 @@ function translateKey(
     nextChangeMs: nextAfter(nowMs, [notBeforeMs, expirationMs, material?.previous?.notAfterMs]),
   };
 }
+
+function idOriginOf(resource: SignatureKey, secret: SecretResource | undefined): TranslatedKey['idOrigin'] {
+  if (resource.spec.keyID !== undefined) return 'Fixed';
+  return resource.spec.secretRef === undefined && secret && isOwnId(keyOf(resource), secret) ? 'Generated' : 'Secret';
+}
+
+/** What a Secret says alone can be changed at any time, so it comes last. */
+const ID_ORIGINS: readonly TranslatedKey['idOrigin'][] = ['Generated', 'Fixed', 'Secret'];
 
 function versionsOf(generation: number, previous: KeySecret | undefined): SignatureKeyStatusVersion[] {
   const versions: SignatureKeyStatusVersion[] = [{ version: generation, state: 'Active' }];
@@ -241,7 +249,7 @@ export const admitsNamespace = (admitted: AdmittedNamespaces, namespace: string)
 
 /**
  * Caller keys that lost their id, each with the winner: an id belongs to one key, never to "whichever secret fits".
- * Inside a namespace the first by name wins, between namespaces the older.
+ * One whose id nobody can have written there wins; then inside a namespace the first by name, between them the older.
  */
 export function contestedIds(keys: ReadonlyMap<ResourceKey, TranslatedKey>): Map<ResourceKey, TranslatedKey> {
   const lost = new Map<ResourceKey, TranslatedKey>();
@@ -250,7 +258,9 @@ export function contestedIds(keys: ReadonlyMap<ResourceKey, TranslatedKey>): Map
     const standing = callers.filter((key) => !lost.has(key.key) && idOf(key) !== undefined);
     for (const same of groupBy(standing, (key) => idOf(key) ?? '').values()) {
       if (same.length < 2) continue;
-      const perNamespace = [...groupBy(same, ({ claimant }) => claimant.namespace).values()].map(
+      const best = Math.min(...same.map(({ idOrigin }) => ID_ORIGINS.indexOf(idOrigin)));
+      const standingBest = same.filter(({ idOrigin }) => ID_ORIGINS.indexOf(idOrigin) === best);
+      const perNamespace = [...groupBy(standingBest, ({ claimant }) => claimant.namespace).values()].map(
         (local) => local.sort((a, b) => compareText(a.claimant.name, b.claimant.name))[0],
       );
       const [winner] = perNamespace

@@ -416,7 +416,7 @@ if (typeof binaries === 'string') {
         expect(metadata['ownerReferences']).toEqual([
           { apiVersion: 'countersign.dev/v1alpha1', kind: 'SignatureKey', name: 'fresh', uid, controller: true },
         ]);
-        expect(Object.keys(secret['data'] as object).sort()).toEqual(['generation', 'keyId', 'secret']);
+        expect(Object.keys(secret['data'] as object).sort()).toEqual(['generation', 'idSeed', 'keyId', 'secret']);
       });
 
       test('are created once under concurrent reconciles of two processes', async () => {

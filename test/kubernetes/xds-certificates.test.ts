@@ -139,10 +139,8 @@ if (typeof binaries === 'string') {
         planes: [plane],
         credentials: certificates.serverCredentials(),
       });
-      closers.push(
-        () => listener.close(),
-        certificates.onRenewal(() => listener.endConnections()),
-      );
+      certificates.onRenewal(() => listener.endConnections());
+      closers.push(() => listener.close());
       return listener.listen('127.0.0.1:0');
     }
 
@@ -273,7 +271,7 @@ if (typeof binaries === 'string') {
       const address = await listen(leader);
       const stolen = await mount('authorizer-tls');
       const { first, ended, close } = follow(address, stolen);
-      closers.push(close);
+      closers.push(() => Promise.resolve(close()));
       expect(await first).toBe(0);
       await server.request('DELETE', `${secrets}/countersign-ca`);
       await leader.certificates.reconcile();

@@ -8,6 +8,7 @@ import {
   generatedKeyRequests,
   generatedSecretName,
   generateKeyData,
+  isOwnId,
   type GeneratedKeyRequest,
   type KeySecretData,
 } from '../../../src/translate/generated-keys.js';
@@ -76,8 +77,21 @@ describe('what is written', () => {
       const data = reveal(generateKeyData(onlyRequest(key()), undefined, nowMs, randomBytes));
       expect(data['keyId']).toMatch(/^AK[A-Z2-7]{18}$/);
       expect(data['secret']).toMatch(/^[A-Za-z0-9]{32}$/);
-      expect(data).toEqual({ keyId: data['keyId'], secret: data['secret'], generation: '1' });
+      expect(data['idSeed']).toMatch(/^[A-Za-z0-9]{32}$/);
+      expect(Object.keys(data).sort()).toEqual(['generation', 'idSeed', 'keyId', 'secret']);
     }
+  });
+
+  test('an id is that of the key it was made for, also after rotations, and of no other', () => {
+    const data = reveal(generateKeyData(onlyRequest(key()), undefined, nowMs, randomBytes));
+    const { key: own } = onlyRequest(key());
+    expect(isOwnId(own, secretOf(data))).toBe(true);
+    expect(isOwnId('evil/sleeper', secretOf(data))).toBe(false);
+    expect(isOwnId(own, secretOf({ ...data, keyId: 'AKVICTIM000000000001' }))).toBe(false);
+    expect(isOwnId(own, secretOf({ ...data, idSeed: 'another' }))).toBe(false);
+    expect(isOwnId(own, secretOf(present))).toBe(false);
+    const request = onlyRequest(key({ rotation: { generation: 2, gracePeriod: '1h' } }), secretOf(data));
+    expect(isOwnId(own, secretOf(reveal(generateKeyData(request, secretOf(data), nowMs, randomBytes))))).toBe(true);
   });
 
   test.each([
