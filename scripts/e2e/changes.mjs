@@ -37,8 +37,8 @@ export async function runChanges({ cluster, steps, gateway, rps, readme, wanted 
 
   const step = (name, body, { mayFail = false } = {}) =>
     steps.step(`${name}, at ${rps} requests a second`, async () => {
-      const { found, requests, failed, p50Ms, p99Ms, maxMs, failures } = await load.measure(body);
-      const times = `p50 ${p50Ms} ms, p99 ${p99Ms} ms, max ${maxMs} ms`;
+      const { found, requests, failed, p50Ms, p99Ms, maxMs, lateMs, failures } = await load.measure(body);
+      const times = `p50 ${p50Ms} ms, p99 ${p99Ms} ms, max ${maxMs} ms, sent up to ${lateMs} ms late`;
       const text = `${failed} of ${requests} requests failed; ${times}${found === undefined ? '' : `; ${found}`}`;
       const told = [text, ...failures.map((line) => `${line}${accessLogs.explain(line)}`)].join('\n    ');
       if (failed > 0 && !mayFail) throw new Dropped(told);

@@ -48,7 +48,7 @@ export function startLoad(options) {
       // What is still under way when the change is over belongs to it.
       await new Promise((resolve) => setTimeout(resolve, 1_000));
       const after = await read();
-      const { p50Ms, p99Ms, maxMs, failures } = after;
+      const { p50Ms, p99Ms, maxMs, lateMs, failures } = after;
       return {
         found,
         requests: after.sent - before.sent,
@@ -56,6 +56,7 @@ export function startLoad(options) {
         p50Ms,
         p99Ms,
         maxMs,
+        lateMs,
         failures,
       };
     },

@@ -74,7 +74,12 @@ function sendOne() {
 
 // Even in time whatever the event loop does: what is due is sent, nothing is skipped.
 const startMs = performance.now();
+/** How late the latest request was sent: a machine that is starved, whatever the gateway does. */
+let latestMs = 0;
+let tickedMs = startMs;
 const timer = setInterval(() => {
+  latestMs = Math.max(latestMs, performance.now() - tickedMs - 1000 / rps);
+  tickedMs = performance.now();
   const due = Math.floor(((performance.now() - startMs) * rps) / 1000);
   while (sent < due) sendOne();
 }, 1000 / rps);
@@ -91,9 +96,11 @@ process.on('message', (message) => {
       p50Ms: percentile(sorted, 0.5),
       p99Ms: percentile(sorted, 0.99),
       maxMs: percentile(sorted, 1),
+      lateMs: Math.round(latestMs),
     });
     latenciesMs = [];
     failures = new Map();
+    latestMs = 0;
   } else if (message.type === 'stop') {
     clearInterval(timer);
     const wait = () => (inFlight === 0 ? process.exit(0) : setTimeout(wait, 20));
