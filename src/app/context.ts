@@ -21,9 +21,16 @@ export function translateContext(config: Config): Omit<TranslateContext, 'nowMs'
   };
 }
 
-function advertisedOf({ advertisedScheme, advertisedPort, httpPort, httpsPort }: Config) {
+/** Without the port that the scheme has anyway, as URLs are written. */
+function advertisedOf({
+  advertisedScheme,
+  advertisedPort,
+  httpPort,
+  httpsPort,
+}: Config): NonNullable<TranslateContext['advertised']> {
   const scheme = advertisedScheme === 'auto' ? (httpsPort === undefined ? 'http' : 'https') : advertisedScheme;
-  return { scheme, port: advertisedPort ?? (scheme === 'https' ? httpsPort : httpPort) ?? httpPort };
+  const port = advertisedPort ?? (scheme === 'https' ? httpsPort : httpPort) ?? httpPort;
+  return port === (scheme === 'https' ? 443 : 80) ? { scheme } : { scheme, port };
 }
 
 /**

@@ -3,9 +3,10 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { runCli } from '../support/cli.js';
 import { createNamespace } from '../support/kube-operator.js';
 import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
-import { CHART, missing, NAMESPACE, objectsOf, render, ROOT, run, VALUE_SETS } from './helm.js';
+import { CHART, missing, NAMESPACE, objectsOf, podsOf, render, ROOT, run, VALUE_SETS } from './helm.js';
 
 /** Kinds of others that the chart makes objects of; their own definitions are not at hand, so any content will do. */
 const FOREIGN = [
@@ -54,28 +55,87 @@ else
       30_000,
     );
 
-    test('accepts the plain manifests', async () => {
-      const install = await readFile(join(ROOT, 'manifests/install.yaml'), 'utf8');
-      expect(await dryRun(install)).toMatchObject({ code: 0, stderr: '' });
-    }, 30_000);
-
-    test.each([
-      ['memory', ['redis.mode None', 'controller.replicas is less than 2']],
-      ['own-envoy-and-gateway', ['authorizer.deployment.tls false', 'redis.mode Trial']],
-      ['production', []],
-    ])('the notes of %s warn of what is risky', async (name, warnings) => {
+    /** What is said after an installation with the values of a set. */
+    async function notesOf(name: string): Promise<string> {
       const file = VALUE_SETS.find(([each]) => each === name)![1];
       const { code, stdout, stderr } = await run('helm', [
         ...['install', 'countersign', CHART, '--namespace', NAMESPACE, '--kubeconfig', join(folder, 'kubeconfig')],
         ...['--values', file, '--set', 'crds.enabled=false', '--dry-run=server'],
       ]);
       expect({ code, stderr }).toMatchObject({ code: 0 });
-      const notes = stdout.slice(stdout.indexOf('\nNOTES:'));
+      return stdout.slice(stdout.indexOf('\nNOTES:'));
+    }
+
+    test.each([
+      ['memory', ['redis.mode None', 'controller.replicas is less than 2']],
+      ['own-envoy-and-gateway', ['authorizer.deployment.tls false', 'redis.mode Trial']],
+      ['production', []],
+    ])('the notes of %s warn of what is risky', async (name, warnings) => {
+      const notes = await notesOf(name);
       for (const warning of warnings) expect(notes).toContain(`\n- ${warning}`);
       if (warnings.length === 0) expect(notes).not.toContain('WARNINGS');
       expect(notes).toContain('The first signed request');
     });
+
+    test.each(['own-envoy', 'own-envoy-and-gateway'])(
+      'the command in the notes of %s prints the ports, the certificate and the name that its authorizers have',
+      async (name) => {
+        const [, words = ''] =
+          /^ {2}countersign (render FOLDER(?:[^\n]*\\\n)*[^\n]*)$/m.exec(await notesOf(name)) ?? [];
+        const args = words.replace('FOLDER', join(ROOT, 'examples/quickstart')).replaceAll('\\\n', ' ').split(/ +/);
+        const printed = await printedBy(args);
+        const [authorizers] = printed.clusters;
+        const addresses = authorizers?.load_assignment.endpoints[0]?.lb_endpoints.map(
+          ({ endpoint }) => endpoint.address.socket_address,
+        );
+
+        const file = VALUE_SETS.find(([each]) => each === name)![1];
+        const objects = objectsOf(await render('--values', file, '--set', 'crds.enabled=false'));
+        const service = objects.find(({ kind, metadata }) => kind === 'Service' && /-authorizer$/.test(metadata.name))!;
+        const { ports } = service['spec'] as { ports: { name: string; port: number }[] };
+        const host = `${service.metadata.name}.${NAMESPACE}.svc.cluster.local`;
+        expect(addresses).toEqual(
+          ports.filter((port) => port.name !== 'admin').map(({ port }) => ({ address: host, port_value: port })),
+        );
+
+        const pods = podsOf(objects);
+        const argsOf = (pod: string) => pods.get(pod)!.containers[0]!.args!;
+        const tls = argsOf('countersign-authorizer').includes('--authz-tls=on');
+        // The name for which the controller makes the certificate of authorizers.
+        const named = argsOf('countersign-controller').find((arg) => arg.startsWith('--authorizer-name='));
+        expect(authorizers?.transport_socket?.typed_config.sni).toBe(tls ? named?.split('=')[1] : undefined);
+        expect(argsOf('countersign-authorizer').includes('--envoy-name=countersign-envoy')).toBe(tls);
+      },
+      30_000,
+    );
+
+    test('takes the plain manifests in one go, and a second time', async () => {
+      for (const outcome of ['first', 'second']) {
+        const { code, stderr } = await kubectl(['apply', '--server-side', '-k', join(ROOT, 'manifests')]);
+        expect({ outcome, code, stderr }).toEqual({ outcome, code: 0, stderr: '' });
+      }
+    }, 60_000);
   });
+
+interface Printed {
+  readonly clusters: readonly {
+    readonly load_assignment: {
+      readonly endpoints: readonly {
+        readonly lb_endpoints: readonly {
+          readonly endpoint: { readonly address: { readonly socket_address: object } };
+        }[];
+      }[];
+    };
+    readonly transport_socket?: { readonly typed_config: { readonly sni?: string } };
+  }[];
+}
+
+async function printedBy(args: readonly string[]): Promise<Printed> {
+  const service = ['--service', 'shop/orders:8080=127.0.0.1:9000'];
+  const done = await runCli([...args, ...service, '--part', 'clusters', '--output', 'json']);
+  expect(done).toMatchObject({ exitCode: 0, stderr: '' });
+  return JSON.parse(done.stdout) as Printed;
+}
 
 function foreignDefinition(group: string, kind: string) {
   const plural = `${kind.toLowerCase()}s`;

@@ -177,6 +177,25 @@ else {
     });
   });
 
+  describe('the URLs in status have the scheme and port at which callers reach', () => {
+    const secret = 'gateway.https.enabled=true,gateway.https.tlsSecretName=listener';
+    test.each([
+      ['the Service', '', 'http', 80],
+      ['another port of the Service', 'gateway.http.servicePort=8000', 'http', 8000],
+      ['its HTTPS', `${secret},gateway.https.servicePort=8443`, 'https', 8443],
+      ['its HTTP, where that is preferred', `${secret},advertised.scheme=http`, 'http', 80],
+      ['a load balancer that ends TLS', 'advertised.scheme=https', 'https', 443],
+      ['a port that somebody forwards', 'advertised.port=30080', 'http', 30080],
+      ['an Envoy of their own', 'authorizer.mode=Deployment,gateway.http.servicePort=8000', 'http', 80],
+    ])('%s', async (_, values, scheme, port) => {
+      const objects = objectsOf(await render('--set', `crds.enabled=false,tests.enabled=false,${values}`));
+      const [controller] = podsOf(objects).get('countersign-controller')!.containers;
+      expect(controller?.args).toEqual(
+        expect.arrayContaining([`--advertised-scheme=${scheme}`, `--advertised-port=${String(port)}`]),
+      );
+    });
+  });
+
   describe('the end of a pod of the gateway', () => {
     test('comes to Envoy first, which is asked to drain, and to its authorizers when it has ended', async () => {
       const pod = podsOf(await objectsOfSet('default')).get('countersign-gateway')!;

@@ -95,6 +95,18 @@ annotations:
 {{ include "countersign.controller.fullname" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:{{ .Values.controller.xdsPort }}
 {{- end }}
 
+{{/* Of the controller: the port of the Service that has this scheme, or the scheme's own where something else ends TLS. */}}
+{{- define "countersign.advertised.args" -}}
+{{- $https := .Values.gateway.https.enabled }}
+{{- $scheme := default (ternary "https" "http" $https) .Values.advertised.scheme }}
+{{- $port := ternary 443 80 (eq $scheme "https") }}
+{{- if and (include "countersign.gateway.enabled" .) (ternary $https .Values.gateway.http.expose (eq $scheme "https")) }}
+{{- $port = get .Values.gateway $scheme | dig "servicePort" $port }}
+{{- end }}
+- "--advertised-scheme={{ $scheme }}"
+- "--advertised-port={{ default $port .Values.advertised.port }}"
+{{- end }}
+
 {{/* What all pods have: also component, values. */}}
 {{- define "countersign.podSettings" -}}
 {{- with .root.Values.imagePullSecrets }}
