@@ -26,7 +26,7 @@ export interface PolicyClientOptions {
   /** A name may stand for several replicas. */
   readonly controller: { readonly host: string; readonly port: number } | { readonly socketPath: string };
   /** Absent: no TLS, for sockets in a private folder. */
-  readonly tls?: { readonly files: Pick<TlsFiles, 'channelCredentials'>; readonly serverName: string };
+  readonly tls?: { readonly files: Pick<TlsFiles, 'channelCredentials' | 'onRenewal'>; readonly serverName: string };
   readonly nodeId: string;
   /** Told to the controller, for its status. */
   readonly version: string;
@@ -127,6 +127,8 @@ export function createPolicyClient(options: PolicyClientOptions): PolicyClient {
       const timer = setTimeout(() => leave(`${target} does not answer`), FIRST_RESPONSE_MS);
       const onAbort = (): void => leave('closing');
       closing.signal.addEventListener('abort', onAbort);
+      // Whom the old authority vouched for need not be the controller any more.
+      const forgetRenewal = tls?.files.onRenewal(() => leave('the certificates were renewed'));
 
       function leave(why: string): void {
         reason ??= why;
@@ -134,6 +136,7 @@ export function createPolicyClient(options: PolicyClientOptions): PolicyClient {
       }
       function finish(message: string): void {
         clearTimeout(timer);
+        forgetRenewal?.();
         closing.signal.removeEventListener('abort', onAbort);
         sayGoodbye = undefined;
         client.close();

@@ -64,6 +64,8 @@ const PER_MS = 1_000;
 const STANDBY_RETIRED_MS = 60_000;
 /** A second: more changes than a stale leader makes before it notices. */
 const MARGIN = 1_000_000;
+/** No clock of a leader is wrong by more; numbers stay exact for centuries after. */
+const MAX_AHEAD_MS = 10 * 365 * 24 * 3_600_000;
 
 export function createPolicyPublisher(options: PolicyPublisherOptions): PolicyPublisher {
   const { plane, clock, isLeader, settleMs = SETTLE_MS } = options;
@@ -134,7 +136,8 @@ export function createPolicyPublisher(options: PolicyPublisherOptions): PolicyPu
       publish();
     },
     adopt(seen) {
-      if (seen <= revision || !Number.isSafeInteger(seen + MARGIN) || !isLeader()) return;
+      // A node could tell a number so high that no later revision is above it, and no change would be taken any more.
+      if (seen <= revision || !(seen < (clock() + MAX_AHEAD_MS) * PER_MS) || !isLeader()) return;
       revision = seen + MARGIN;
       publish();
     },

@@ -10,7 +10,9 @@ import { isRecord } from './core-resources.js';
 export interface PlanRemains {
   readonly kind: 'UsagePlan';
   readonly namespace: string;
+  /** Made up where the object has none that can be used. */
   readonly name: string;
+  readonly unnamed?: true;
   /** `undefined` = every key that admits the namespace. */
   readonly keys: UsagePlanKeys | undefined;
   /** `undefined` = every API of every group of the namespace. */
@@ -47,7 +49,7 @@ export function remainsOf(raw: unknown): Remains | undefined {
   if (!isName(namespace)) return undefined;
   const name = isName(written) ? written : `unnamed-${stableHash(raw, UNNAMED_LENGTH)}`;
   return kind === 'UsagePlan'
-    ? planRemains(namespace, name, fieldsOf(spec))
+    ? planRemains(namespace, name, !isName(written), fieldsOf(spec))
     : groupRemains(namespace, name, creationTimestamp, fieldsOf(spec));
 }
 
@@ -65,7 +67,12 @@ const UNNAMED_LENGTH = 16;
 const isText = (value: unknown): value is string => typeof value === 'string';
 const isOptionalText = (value: unknown): boolean => value === undefined || isText(value);
 
-function planRemains(namespace: string, name: string, { state, keys, targets }: Fields): PlanRemains | undefined {
+function planRemains(
+  namespace: string,
+  name: string,
+  unnamed: boolean,
+  { state, keys, targets }: Fields,
+): PlanRemains | undefined {
   // Its owner has unbound it.
   if (state === 'Disabled') return undefined;
   const read = Array.isArray(targets) && targets.length > 0 ? targets.map(readTarget) : [undefined];
@@ -73,6 +80,7 @@ function planRemains(namespace: string, name: string, { state, keys, targets }: 
     kind: 'UsagePlan',
     namespace,
     name,
+    ...(unnamed ? { unnamed } : {}),
     keys: areKeys(keys) ? keys : undefined,
     targets: read.every((target) => target !== undefined) ? read : undefined,
   };

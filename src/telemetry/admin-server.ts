@@ -35,6 +35,10 @@ interface Answer {
   readonly body: string;
 }
 
+/** A page of ten thousands of objects takes a while to make; whoever asks again at once gets the same. */
+const STATUS_AGE_MS = 1000;
+const CACHED_LENGTH = 256 * 1024;
+
 const json = (value: unknown): Answer => ({ type: 'application/json', body: `${JSON.stringify(value, null, 2)}\n` });
 
 export function createAdminServer({
@@ -45,6 +49,19 @@ export function createAdminServer({
   status,
   version,
 }: AdminServerOptions): AdminServer {
+  let made: { readonly answer: Answer; readonly atMs: number } | undefined;
+  function statusPage(): Answer {
+    const nowMs = performance.now();
+    if (!made || nowMs - made.atMs > STATUS_AGE_MS) {
+      const answer = json(status());
+      // Small pages are made anew each time: that costs less than to explain an old one.
+      if (answer.body.length < CACHED_LENGTH) return answer;
+      made = { answer, atMs: performance.now() };
+      // Megabytes, for nobody.
+      setTimeout(() => (made = undefined), STATUS_AGE_MS).unref();
+    }
+    return made.answer;
+  }
   const pages: Record<string, Page> = {
     '/': {
       about: 'this list',
@@ -63,7 +80,7 @@ export function createAdminServer({
       about: 'Prometheus text format',
       render: async () => ({ type: metrics.contentType, body: await metrics.render() }),
     },
-    '/status': { about: 'conditions and problems of every resource, as JSON', render: () => json(status()) },
+    '/status': { about: 'conditions and problems of every resource, as JSON', render: statusPage },
     '/version': { about: 'versions, as JSON', render: () => json(version) },
   };
   const server = createServer((request, response) => {

