@@ -1,6 +1,7 @@
 // Everything of a release in dist-release/: image, chart, manifests, npm package, SBOM, notes, SHA256SUMS.
-// Usage: node scripts/release.mjs VERSION [--dry-run] [--image NAME] [--platforms LIST] [--runtime-image IMAGE] [--build-image IMAGE]
-// A dry run checks and builds the same, but an unfinished CHANGELOG, changed files and a missing Docker are only said.
+// Usage: node scripts/release.mjs VERSION [--dry-run] [--image NAME] [--platforms LIST] [--runtime-image IMAGE] [--build-image IMAGE] [--accept FILE]
+// A dry run checks and builds the same, but an unfinished CHANGELOG, changed files, a missing Docker and changes to the
+// CRDs that break (and are not in the file of --accept) are only said.
 // Publishes nothing: the last lines are the commands that would.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -23,6 +24,7 @@ const { values: options, positionals } = parseArgs({
     platforms: { type: 'string', default: 'linux/amd64,linux/arm64' },
     'runtime-image': { type: 'string' },
     'build-image': { type: 'string' },
+    accept: { type: 'string' },
   },
 });
 const [version] = positionals;
@@ -116,11 +118,23 @@ function packChart() {
   say('chart', `${out}/countersign-${version}.tgz`);
 }
 
+/** Named without the version, which the address of a release has: people write that address down once. */
 function copyManifests() {
   run(process.execPath, ['scripts/generate-manifests.mjs', '--check']);
+  run(process.execPath, ['scripts/generate-chart.mjs', '--check']);
   const names = readdirSync('manifests').filter((name) => name.endsWith('.yaml') && name !== 'kustomization.yaml');
-  for (const name of names) copyFileSync(join('manifests', name), join(out, `countersign-${version}-${name}`));
+  for (const name of names) copyFileSync(join('manifests', name), join(out, name));
   say('manifests', names.join(', '));
+}
+
+/** Against the release before. What breaks on purpose is named in the file of `--accept`. */
+function checkCrds() {
+  const accept = options.accept === undefined ? [] : ['--accept', options.accept];
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/check-crds.mjs', ...accept], {
+    encoding: 'utf8',
+  });
+  if (status === 0) say('crds', stdout.trim().split('\n').at(-1));
+  else must('crds', `${stdout}${stderr}`.trim());
 }
 
 function packNpm() {
@@ -151,6 +165,7 @@ try {
   checkVersions(chart);
   const notes = releaseNotes();
   const commit = checkTree();
+  checkCrds();
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   packNpm();
@@ -168,6 +183,7 @@ try {
   git tag -s v${version} -m ${version} && git push origin v${version}
   skopeo copy --all oci-archive:${out}/countersign-${version}-image.tar docker://${image}:${version}
   cosign sign ${image}@DIGEST && cosign attest --type cyclonedx --predicate ${out}/countersign-${version}-sbom.cdx.json ${image}@DIGEST
+  gh release create v${version} --verify-tag --notes-file ${out}/countersign-${version}-notes.md ${out}/*
   helm push ${out}/countersign-${version}.tgz oci://${image.slice(0, image.lastIndexOf('/'))}/charts
   npm publish ${out}/countersign-${version}-npm.tgz --provenance`);
 } catch (error) {

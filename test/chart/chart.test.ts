@@ -106,6 +106,7 @@ else {
       ['three levels below', 'gateway.envoy.image.tga=x', 'tga'],
       ['in a mode', 'redis.external.tls.ca=x', 'ca'],
       ['in certificates', 'certificates.certManager.issuerRef.nam=x', 'nam'],
+      ['in resources', 'gateway.envoy.resources.limts.memory=1Gi', 'limts'],
       ['in monitoring', 'monitoring.prometheusRule.label=x', 'label'],
     ])('refuses a misspelt value %s', async (_, value, word) => {
       const { code, stderr } = await helmTemplate('--set', value);

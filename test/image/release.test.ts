@@ -6,6 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
 
 const repository = fileURLToPath(new URL('../../', import.meta.url));
 const out = mkdtempSync(join(tmpdir(), 'countersign-release-'));
@@ -26,18 +27,39 @@ interface Sbom {
 
 describe('a dry run of the release', () => {
   let files: readonly string[];
+  let output: string;
   beforeAll(() => {
-    const { status, stderr } = release(version, '--dry-run');
+    const { status, stdout, stderr } = release(version, '--dry-run');
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    output = stdout;
     files = readdirSync(out);
   }, 120_000);
   afterAll(() => rmSync(out, { recursive: true, force: true }));
 
   test('leaves package, manifests, SBOM and notes', () => {
-    const wanted = ['npm.tgz', 'crds.yaml', 'sbom.cdx.json', 'notes.md'].map(
-      (name) => `countersign-${version}-${name}`,
-    );
-    expect(files).toEqual(expect.arrayContaining(wanted));
+    const wanted = ['npm.tgz', 'sbom.cdx.json', 'notes.md'].map((name) => `countersign-${version}-${name}`);
+    expect(files).toEqual(expect.arrayContaining([...wanted, 'crds.yaml', 'install.yaml']));
+  });
+
+  test('leaves what the example repository loads from a release, under that name', () => {
+    const { resources } = parse(
+      readFileSync(join(repository, 'examples/gitops/platform/crds/kustomization.yaml'), 'utf8'),
+    ) as { resources: readonly string[] };
+    const [, tag, file] = /\/releases\/download\/([^/]+)\/([^/]+)$/.exec(resources[0] ?? '') ?? [];
+    expect({ resources: resources.length, tag }).toEqual({ resources: 1, tag: `v${version}` });
+    expect(files).toContain(file);
+    expect(output).toMatch(/^ {2}gh release create v\S+ .*\/\*$/m);
+  });
+
+  test('names the chart as charts/countersign in the registry, where documentation and example look for it', () => {
+    const pushed = /helm push \S+\/countersign-(\S+)\.tgz (oci:\S+)/.exec(output);
+    expect(pushed?.[1]).toBe(version);
+    for (const file of ['docs/upgrade.md', 'examples/gitops/platform/flux/release.yaml'])
+      expect(readFileSync(join(repository, file), 'utf8')).toContain(`${pushed?.[2]}/countersign`);
+  });
+
+  test('has compared the CRDs with those of the release before', () => {
+    expect(output).toMatch(/^crds +\S/m);
   });
 
   test('leaves sums of all of it', () => {
