@@ -1,7 +1,6 @@
 // Everything of a release in dist-release/: image, chart, manifests, npm package, SBOM, notes, SHA256SUMS.
-// Usage: node scripts/release.mjs VERSION [--dry-run] [--image NAME] [--platforms LIST] [--runtime-image IMAGE] [--build-image IMAGE] [--accept FILE]
-// A dry run checks and builds the same, but an unfinished CHANGELOG, changed files, a missing Docker and changes to the
-// CRDs that break (and are not in the file of --accept) are only said.
+// Usage: npm run release -- VERSION [--dry-run]   (--help tells more)
+// In a dry run an unfinished CHANGELOG, changed files, a missing Docker and CRDs that break somebody are only said.
 // Publishes nothing: the last lines are the commands that would.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -15,26 +14,46 @@ import { createSbom } from './image/sbom.mjs';
 const root = fileURLToPath(new URL('../', import.meta.url));
 process.chdir(root);
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    'dry-run': { type: 'boolean', default: false },
-    out: { type: 'string', default: 'dist-release' },
-    image: { type: 'string' },
-    platforms: { type: 'string', default: 'linux/amd64,linux/arm64' },
-    'runtime-image': { type: 'string' },
-    'build-image': { type: 'string' },
-    accept: { type: 'string' },
-  },
-});
-const [version] = positionals;
+const USAGE = `Usage: node scripts/release.mjs VERSION [OPTIONS]      VERSION like 1.2.3 or 1.2.3-rc.1
+
+  --dry-run               build and check the same, and go on where a release would not
+  --out FOLDER            default dist-release
+  --image NAME            default that of the chart
+  --platforms LIST        default linux/amd64,linux/arm64
+  --runtime-image IMAGE   base of the image, pinned by digest
+  --build-image IMAGE     image in which it is built, pinned by digest
+  --accept FILE           changes to the CRDs that are breaking and meant, as check-crds.mjs prints them`;
+
+const { options, version } = readArguments();
 const dryRun = options['dry-run'];
 const { out } = options;
-if (!version || positionals.length > 1 || !/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/.test(version)) {
-  console.error(
-    'Usage: node scripts/release.mjs VERSION [--dry-run] [--image NAME]   (VERSION like 1.2.3 or 1.2.3-rc.1)',
-  );
-  process.exit(1);
+
+function readArguments() {
+  const usage = (stream, code) => {
+    console[stream](USAGE);
+    process.exit(code);
+  };
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        'dry-run': { type: 'boolean', default: false },
+        out: { type: 'string', default: 'dist-release' },
+        image: { type: 'string' },
+        platforms: { type: 'string', default: 'linux/amd64,linux/arm64' },
+        'runtime-image': { type: 'string' },
+        'build-image': { type: 'string' },
+        accept: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+    if (values.help) usage('log', 0);
+    if (positionals.length === 1 && /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/.test(positionals[0]))
+      return { options: values, version: positionals[0] };
+  } catch (error) {
+    console.error(error.message);
+  }
+  return usage('error', 1);
 }
 
 class Refusal extends Error {}
@@ -63,6 +82,7 @@ function checkVersions(chart) {
     'package-lock.json': lock.version,
     'Chart.yaml version': chart.version,
     'Chart.yaml appVersion': String(chart.appVersion),
+    'Chart.yaml artifacthub.io/images': /\/countersign:(\S+)/.exec(chart.annotations['artifacthub.io/images'])?.[1],
   };
   const wrong = Object.entries(places).filter(([, found]) => found !== version);
   if (wrong.length > 0)

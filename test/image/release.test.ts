@@ -93,4 +93,13 @@ describe('a release', () => {
   test.each([['1.0'], ['v1.0.0'], ['']])('refuses %p as a version', (text) => {
     expect(release(text).status).toBe(1);
   });
+
+  test('tells its options when asked, or when one is misspelt', () => {
+    expect(release('--help')).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining('--platforms') });
+    const { status, stderr } = release(version, '--dryrun');
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: expect.stringMatching(/^Unknown option '--dryrun'.*\nUsage: /),
+    });
+  });
 });
