@@ -303,4 +303,3 @@ await measure(
   SIZE,
   EDITS,
 );
-process.exit(0);

@@ -110,7 +110,7 @@ if (typeof binaries === 'string') {
       const objects = readCrdCases().flatMap(({ name, valid, earlier, judged }, index) => {
         const object = judged as Resource;
         return valid && earlier.length === 0
-          ? [[name, { ...object, metadata: { ...object.metadata, name: `apply-${index}` } } as Resource] as const]
+          ? [[name, { ...object, metadata: { ...object.metadata, name: `apply-${index}` } }] as const]
           : [];
       });
       test.each(objects)('%s', async (_name, object) => {
