@@ -30,6 +30,8 @@ export interface PolicyClientOptions {
   readonly nodeId: string;
   /** Told to the controller, for its status. */
   readonly version: string;
+  /** It answers at a port, to Envoys that do not connect to the controller. */
+  readonly atPort?: boolean;
   readonly staging: PolicyStaging;
   /** Serves the model before it returns; the epoch is acknowledged then. Throwing refuses the epoch. */
   readonly onPolicy: (model: Model, epoch: Epoch) => void;
@@ -64,7 +66,7 @@ interface Ended {
 }
 
 export function createPolicyClient(options: PolicyClientOptions): PolicyClient {
-  const { controller, tls, nodeId, version, staging, onPolicy, onConnected, log } = options;
+  const { controller, tls, nodeId, version, atPort = false, staging, onPolicy, onConnected, log } = options;
   const backoff = createBackoff(options.backoff ?? BACKOFF);
   const closing = new AbortController();
   let running: Promise<void> | undefined;
@@ -171,7 +173,7 @@ export function createPolicyClient(options: PolicyClientOptions): PolicyClient {
   function subscribe(call: Call): void {
     for (const { typeUrl } of POLICY_RESOURCE_TYPES)
       send(call, {
-        node: { id: nodeId, cluster: 'authorizer', metadata: { version, revision: staging.revision } },
+        node: { id: nodeId, cluster: 'authorizer', metadata: { version, revision: staging.revision, atPort } },
         typeUrl,
         initialResourceVersions: { ...staging.initialVersions(typeUrl) },
       });

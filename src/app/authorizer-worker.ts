@@ -189,6 +189,7 @@ export function createAuthorizerWorker(options: AuthorizerWorkerOptions): Author
         tls: { files, serverName: config.controllerName },
         nodeId: `${nodeIdOf(config)}/${index}`,
         version: versions.countersign,
+        atPort: config.authzPort !== undefined,
         staging,
         onPolicy: take,
         onConnected: (now) => {

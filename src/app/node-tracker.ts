@@ -14,6 +14,8 @@ export interface ExpectedNode {
   readonly connected: boolean;
   /** What it told of itself when it connected. */
   readonly version: string | undefined;
+  /** An authorizer at a port: it is asked by Envoys of somebody's own, which never connect here. */
+  readonly atPort?: true;
 }
 
 interface Entry {
@@ -24,6 +26,7 @@ interface Entry {
   held: number | undefined;
   vanishedMs: number | undefined;
   version: string | undefined;
+  atPort?: true;
 }
 
 /** Half of what the annotations of an object may hold. Some 3,000 nodes. */
@@ -58,6 +61,7 @@ export class NodeTracker {
     if (kind === 'authorizer') this.#left.delete(placeOf(node.id));
     const { version } = node;
     if (version !== undefined) entry.version = version;
+    if (node.metadata?.['atPort'] === true) entry.atPort = true;
     entry.vanishedMs = undefined;
     entry.streams.set(node.stream, undefined);
   }
@@ -178,10 +182,11 @@ function readNames(text: string): (readonly [NodeKind, string])[] {
   });
 }
 
-const expectedOf = ({ kind, id, held = 0, streams, version }: Entry): ExpectedNode => ({
+const expectedOf = ({ kind, id, held = 0, streams, version, atPort }: Entry): ExpectedNode => ({
   kind,
   id,
   held,
   connected: streams.size > 0,
   version,
+  ...(atPort && { atPort }),
 });

@@ -31,6 +31,8 @@ export interface NodeReport {
   readonly connected: boolean;
   /** Holds the configuration as it is now. */
   readonly current: boolean;
+  /** An authorizer for Envoys of somebody's own, which do not connect to the controller. */
+  readonly atPort?: true;
   /** What it has not acknowledged, where the controller tells. */
   readonly lacks: readonly string[];
 }
@@ -121,12 +123,13 @@ export function buildReport({ source, leader, objects, process, faults = [], unk
 }
 
 function faultsOf({ ready, missing, leads, nodes, limiter }: ProcessReport): string[] {
+  const connected = nodes.filter((node) => node.connected);
+  const lacksEnvoy = !connected.some(({ kind }) => kind === 'envoy');
+  const hasOwnEnvoys = connected.length > 0 && connected.every(({ atPort }) => atPort);
   return [
     ...(ready ? [] : [`the process is not ready: ${missing.join('; ') || 'it does not say why'}`]),
     // One that does not lead has no nodes by design.
-    ...(leads !== false && !nodes.some(({ kind, connected }) => kind === 'envoy' && connected)
-      ? ['no Envoy is connected']
-      : []),
+    ...(leads !== false && lacksEnvoy && !hasOwnEnvoys ? ['no Envoy is connected'] : []),
     ...nodes
       .filter(({ connected }) => !connected)
       .map(({ kind, id }) => `${kind} ${id} vanished and is still expected to come back`),
@@ -207,6 +210,7 @@ export function readProcessStatus(page: unknown): ProcessReport | undefined {
           version: typeof node['version'] === 'string' ? node['version'] : undefined,
           connected: node['connected'] !== false,
           current: node['current'] === true,
+          ...(node['atPort'] === true && { atPort: true }),
           lacks: textsOf(node['lacks']),
         })),
     limiter: isRecord(limiter)

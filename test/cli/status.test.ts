@@ -197,6 +197,24 @@ describe('of a page', () => {
     expect(stdout).toContain('All is ready, as far as is known.');
   });
 
+  test.each([
+    ['lacks no Envoy: theirs do not connect', [{ atPort: true }], 0],
+    ['lacks one that is beside another', [{ atPort: true }, {}], 1],
+    ['lacks everything when they are gone', [], 1],
+  ])('a controller whose authorizers are for Envoys of somebody’s own %s', async (_, authorizers, code) => {
+    const { stdout, exitCode } = await statusOf({
+      ...controller,
+      nodes: authorizers.map((more, i) => ({
+        ...{ kind: 'authorizer', id: `authorizer-${String(i)}/0`, connected: true, current: true },
+        ...more,
+      })),
+      limiter: null,
+      resources: [object('orders', { status: 'True', reason: 'Ready', message: '' })],
+    });
+    expect(exitCode).toBe(code);
+    expect(stdout.includes('Fault: no Envoy is connected')).toBe(code === 1);
+  });
+
   test('warnings are told and change nothing', async () => {
     const about = { kind: 'ApiGroup', namespace: 'shop', name: 'orders' };
     const problems = [{ severity: 'warning', reason: 'NoAuthorization', object: about, path: 'spec', message: 'open' }];

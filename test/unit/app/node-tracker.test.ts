@@ -18,6 +18,14 @@ describe('a node', () => {
     expect(tracker.expected('envoy')).toEqual([]);
   });
 
+  test('that answers at a port is one for Envoys that do not connect', () => {
+    const tracker = new NodeTracker(1000);
+    const standalone = { ...node('a', 1), metadata: { atPort: true } };
+    tracker.connected('authorizer', standalone);
+    tracker.holds('authorizer', standalone, 3);
+    expect(tracker.expected('authorizer')).toMatchObject([{ id: 'a', atPort: true }]);
+  });
+
   test('that leaves before its first sync, or says goodbye, is not waited for', () => {
     const tracker = new NodeTracker(1000);
     tracker.connected('authorizer', node('a', 1));
