@@ -4,7 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -29,6 +29,7 @@ import { envoyPath, socketFolder } from '../support/envoy-process.js';
 import { eventually } from '../support/eventually.js';
 import { startBackend, startGateway, type Gateway, type Seen, type TestBackend } from '../support/xds-gateway.js';
 import { freePort } from '../support/ports.js';
+import { writeTlsFolder } from '../support/tls-folder.js';
 import { buildModel, type ApiInput, type GroupInput, type ModelInput } from '../support/xds-model.js';
 
 const run = promisify(execFile);
@@ -457,15 +458,12 @@ describe('TLS', () => {
   test('serves the certificate files and follows them when they are replaced', async () => {
     const folder = join(gateway.folder, 'tls');
     const port = await freePort();
-    await mkdir(folder);
-    const put = async (names: readonly [string, ...string[]]): Promise<void> => {
-      const { certificate, privateKey } = selfSigned(...names);
-      await writeFile(join(folder, 'new.key'), privateKey);
-      await rename(join(folder, 'new.key'), join(folder, 'tls.key'));
-      await writeFile(join(folder, 'new.crt'), certificate);
-      await rename(join(folder, 'new.crt'), join(folder, 'tls.crt'));
+    // As the kubelet changes a mounted Secret.
+    const put = async (name: string): Promise<void> => {
+      const issued = selfSigned(name);
+      await writeTlsFolder(folder, issued, issued);
     };
-    await put(['first.example.com']);
+    await put('first.example.com');
     const https = {
       address: '127.0.0.1',
       port,
@@ -482,7 +480,7 @@ describe('TLS', () => {
         socket.on('error', reject);
       });
     expect(await eventually(subject)).toBe('first.example.com h2');
-    await put(['second.example.com']);
+    await put('second.example.com');
     await eventually(async () => expect(await subject()).toBe('second.example.com h2'));
     await gateway.apply(shop());
     await eventually(() => expect(subject()).rejects.toThrow());

@@ -267,6 +267,35 @@ describe('staging', () => {
   });
 });
 
+describe('a controller one version ahead', () => {
+  /** What a later version would add for those who know it, in every object of a resource. */
+  const extended = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(extended);
+    if (typeof value !== 'object' || value === null) return value;
+    const members = Object.entries(value).map(([name, member]) => [name, extended(member)] as const);
+    return { ...Object.fromEntries(members), inventedLater: { state: 'Enabled' } };
+  };
+
+  test('adds fields that this version does not know, and every resource counts as before', () => {
+    let changed: Resources = content;
+    for (const [type, resources] of content)
+      for (const name of resources.keys()) changed = withChanged(changed, type, name, (fields) => extended(fields));
+    expect(changed).not.toEqual(content);
+    const served = (resources: Resources) => revealed(switched(applyAll(new PolicyStaging(), resources, 1)));
+    expect(served(changed)).toEqual(served(content));
+  });
+
+  test('tells the epoch more, and it is taken over', () => {
+    const staging = new PolicyStaging();
+    const sent = responses(policySnapshot(content, epochOf(content, 1)).resources);
+    const { value, ...epoch } = sent.at(-1)!.resources[0]!;
+    const fields = JSON.parse(Buffer.from(value).toString()) as Record<string, unknown>;
+    const more = { ...epoch, value: Buffer.from(JSON.stringify({ ...fields, inventedLater: 1 })) };
+    for (const response of sent.slice(0, -1)) staging.apply(response);
+    expect(staging.apply({ ...sent.at(-1)!, resources: [more] })).toMatchObject({ outcome: 'switch' });
+  });
+});
+
 describe('a resource that cannot be read', () => {
   const newer = (fields: Record<string, unknown>) => ({ ...fields, minReader: 2, invented: true });
   const rows: readonly (readonly [string, string, string, (served: Model) => void])[] = [
