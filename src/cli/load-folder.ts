@@ -1,7 +1,7 @@
 /** Reads and translates a folder once, as `run` would, for commands that only look. */
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { translateContext } from '../app/context.js';
+import { clusterTranslateContext, translateContext } from '../app/context.js';
 import { standInSecrets } from './repository.js';
 import { completeInMemory, readKeyState } from '../app/key-state.js';
 import { placeProblems, type PlacedProblem } from '../app/problem-text.js';
@@ -43,8 +43,11 @@ export async function loadFolder(
   io: CommandIo,
   {
     secretsElsewhere = false,
+    inCluster = false,
     ...more
   }: Pick<TranslateContext, 'servicesElsewhere'> & {
+    /** Backends are resolved as the controller of a cluster does that has these objects. */
+    readonly inCluster?: boolean;
     /** Secrets that keys name and the folder does not have are taken to exist and to fit. */
     readonly secretsElsewhere?: boolean;
   } = {},
@@ -61,7 +64,8 @@ export async function loadFolder(
   );
   const standIns = secretsElsewhere ? standInSecrets(completed) : [];
   const resources = withSecrets(completed, standIns);
-  const translation = translate(resources, { ...translateContext(config), singleOwner: true, ...more, nowMs });
+  const context = inCluster ? clusterTranslateContext(config) : translateContext(config);
+  const translation = translate(resources, { ...context, singleOwner: true, ...more, nowMs });
   const keyFiles = new Map(
     generated.map(({ secret, path: file }) => [`${secret.metadata.namespace}/${secret.metadata.name}`, file]),
   );

@@ -26,6 +26,7 @@ interface RenderFlags {
   readonly output?: 'yaml' | 'json';
   readonly authorizer?: readonly string[];
   readonly secretDir?: string;
+  readonly inCluster?: boolean;
 }
 
 export function addRenderCommand(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
@@ -54,6 +55,10 @@ export function addRenderCommand(program: Command, io: CommandIo, setExitCode: (
     .option(
       '--secret-dir <path>',
       `of --for envoy: folder of the two secret files where Envoy runs. Default: ${SECRET_FOLDER}.`,
+    )
+    .option(
+      '--in-cluster',
+      'of --for envoy: the objects are served from a cluster, where Services have names and URLs need --backend-hosts. Routes are those of its controller only with this.',
     );
   addSettings(command, 'render')
     .addHelpText(
@@ -63,12 +68,22 @@ Examples:
   countersign render config/ > envoy.yaml && envoy --mode validate -c envoy.yaml
   countersign render config/ --effective
   countersign render config/ --for envoy --authorizer countersign-authorizer:9191
+  countersign render config/ --for envoy --in-cluster --authorizer countersign-authorizer.countersign-system.svc:9001
   countersign render config/ --for envoy --part routes --output json
 
 Problems go to stderr. Exit codes: 0 no errors, 1 errors (what is good is rendered), 2 wrong usage.`,
     )
     .action(async (dir: string, allFlags: SettingFlags & RenderFlags) => {
-      const { effective, for: target, part = 'all', output = 'yaml', authorizer, secretDir, ...flags } = allFlags;
+      const {
+        effective,
+        for: target,
+        part = 'all',
+        output = 'yaml',
+        authorizer,
+        secretDir,
+        inCluster = false,
+        ...flags
+      } = allFlags;
       if (target === undefined) refuseWithout(allFlags);
       const authorizers = (authorizer ?? [`${SOCKET_FOLDER}/authz-0.sock`]).map(readAddress);
       if (new Set(authorizers.map((each) => 'host' in each)).size > 1)
@@ -78,7 +93,11 @@ Problems go to stderr. Exit codes: 0 no errors, 1 errors (what is good is render
         import('./load-folder.js'),
         import('../app/problem-text.js'),
       ]);
-      const { problems, translation, madeUpKeys } = await loadFolder(dir, config, io);
+      const { problems, translation, madeUpKeys } = await loadFolder(dir, config, io, {
+        inCluster,
+        servicesElsewhere: inCluster,
+        secretsElsewhere: inCluster,
+      });
       for (const problem of problems) io.stderr(`${formatProblem(problem)}\n`);
       setExitCode(problems.some(({ severity }) => severity === 'error') ? EXIT.failed : EXIT.ok);
       if (effective) {
@@ -106,12 +125,13 @@ Problems go to stderr. Exit codes: 0 no errors, 1 errors (what is good is render
 const YAML_OPTIONS = { lineWidth: 0, aliasDuplicateObjects: false } as const;
 
 /** Flags that mean nothing without `--for` are a mistake, not a wish to be passed over. */
-function refuseWithout({ part, output, authorizer, secretDir }: RenderFlags): void {
+function refuseWithout({ part, output, authorizer, secretDir, inCluster }: RenderFlags): void {
   const given = Object.entries({
     '--part': part,
     '--output': output,
     '--authorizer': authorizer,
     '--secret-dir': secretDir,
+    '--in-cluster': inCluster,
   });
   const [flag] = given.find(([, value]) => value !== undefined) ?? [];
   if (flag !== undefined) throw new CommandError(`${flag} needs --for envoy`);

@@ -305,7 +305,7 @@ export const SETTINGS = {
     kind: kinds.text,
     default: 'cluster.local',
     about: 'DNS suffix of Services.',
-    commands: ['controller'],
+    commands: ['controller', 'render'],
   },
   leaseName: {
     flag: '--lease-name',

@@ -141,10 +141,13 @@ function reachService(
   }
   if (!endpoints) {
     const absent = absence('Service', namespace, name);
-    if (context.servicesElsewhere && absent !== REFUSED) {
-      const message = `is neither in this folder nor given by --service ${key}:${port}=HOST:PORT, which run needs`;
+    if (context.servicesElsewhere && knownByName !== undefined && absent !== REFUSED) {
+      const message =
+        context.clusterDomain === undefined
+          ? `is neither in this folder nor given by --service ${key}:${port}=HOST:PORT, which run needs`
+          : 'is not in this folder: it is taken to be in the cluster, with no appProtocol and no externalName';
       problems.warn('ServiceNotFound', settings.targetPath, `Service ${name} ${message}`);
-      endpoints = [{ host, port }];
+      endpoints = [{ host: absolute(`${host}.${knownByName}`), port }];
     } else {
       const message =
         context.clusterDomain === undefined && absent !== REFUSED

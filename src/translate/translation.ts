@@ -28,7 +28,7 @@ export interface TranslateContext {
   readonly hostnameClaims: readonly HostnamePermission[];
   /** One person owns all namespaces (a folder) and may be told what others than the asking one hold. */
   readonly singleOwner?: boolean;
-  /** `lint`: the addresses of Services are not known here, so that a Service that is not seen is only a warning. */
+  /** `lint`, `render --in-cluster`: Services live elsewhere, so that one that is not seen is only a warning. */
   readonly servicesElsewhere?: boolean;
   /** Mode of the counter store; a Cluster cannot keep limits that several keys share. Absent: any limit can be kept. */
   readonly counterStore?: 'Memory' | 'Single' | 'Sentinel' | 'Cluster';

@@ -1,8 +1,16 @@
-import { describe, expect, test } from '@jest/globals';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { clusterTranslateContext } from '../../src/app/context.js';
+import { loadConfig } from '../../src/config/load.js';
+import { readObjects } from '../../src/provider/file/manifest-objects.js';
+import { parseManifest } from '../../src/provider/file/manifest.js';
+import { createResourceSet } from '../../src/resources/resource-set.js';
+import { translate } from '../../src/translate/translate.js';
 import { runCli } from '../support/cli.js';
+import { ordersGroup } from '../support/manifests.js';
 
 const fixtures = join(import.meta.dirname, 'fixtures');
 const render = (...args: string[]) =>
@@ -91,6 +99,73 @@ describe('render --for envoy', () => {
     const { exitCode, stdout, stderr } = await render(...args);
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
     expect(stderr).toContain(message);
+  });
+
+  describe('of objects that a cluster has', () => {
+    const group = `${ordersGroup()}
+---
+apiVersion: countersign.dev/v1alpha1
+kind: ApiGroup
+metadata: {name: partner, namespace: shop}
+spec:
+  hostnames: [partner.example.com]
+  verification: {dialects: [Huawei]}
+  backend: {type: URL, url: 'https://api.internal.example.com'}
+  environments: [{name: release, default: true}]
+  apis: [{name: all, match: {path: {type: Prefix, value: /}}}]
+`;
+    const service = `
+apiVersion: v1
+kind: Service
+metadata: {name: orders, namespace: shop}
+spec: {ports: [{port: 8080}]}
+`;
+    const flags = ['--backend-hosts', '*.internal.example.com', '--cluster-domain', 'corp.example'];
+    let folder: string;
+    beforeAll(() => {
+      folder = mkdtempSync(join(tmpdir(), 'countersign-in-cluster-'));
+      writeFileSync(join(folder, 'groups.yaml'), group);
+    });
+    afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+    /** Ids of routes as a controller in the cluster has them. */
+    async function routesInCluster(): Promise<readonly string[]> {
+      const manifest = await parseManifest(`${group}---${service}`);
+      if (!manifest.ok) throw new Error(manifest.fault.message);
+      const resources = manifest.documents.flatMap(readObjects).flatMap(({ resource }) => resource ?? []);
+      const config = loadConfig({
+        flags: { backendHosts: ['*.internal.example.com'], clusterDomain: 'corp.example' },
+        environment: {},
+        workingFolder: '/',
+      });
+      const context = { ...clusterTranslateContext(config), nowMs: 0 };
+      const { model } = translate(createResourceSet(resources), context);
+      return model.groups.flatMap(({ environments }) =>
+        environments.flatMap(({ apis }) => apis.map(({ route }) => route.id)),
+      );
+    }
+    const routesIn = (text: string): readonly string[] =>
+      [...new Set([...text.matchAll(/ route: (\w{24})$/gm)].map(([, id]) => id!))].sort();
+
+    test('has the routes of the controller there, by the names of Services', async () => {
+      const { stdout, stderr } = await runCli(['render', folder, '--for', 'envoy', '--in-cluster', ...flags]);
+      expect(stdout).toContain('address: orders.shop.svc.corp.example.');
+      expect(stdout).toContain('address: api.internal.example.com.');
+      expect(stderr).toMatch(/^\S+ warning ServiceNotFound: .* taken to be in the cluster/m);
+      expect(routesIn(stdout)).toEqual(expect.arrayContaining([...new Set(await routesInCluster())]));
+    });
+
+    test('has others without it, which an authorizer there refuses as route_mismatch', async () => {
+      const place = ['--service', 'shop/orders:8080=127.0.0.1:9000'];
+      const { stdout } = await runCli(['render', folder, '--for', 'envoy', ...place]);
+      for (const route of await routesInCluster()) expect(routesIn(stdout)).not.toContain(route);
+    });
+
+    test('takes no URL that the controller would refuse', async () => {
+      const { exitCode, stderr } = await runCli(['render', folder, '--for', 'envoy', '--in-cluster']);
+      expect(exitCode).toBe(1);
+      expect(stderr).toContain('BackendNotPermitted');
+    });
   });
 
   test('its flags without it are wrong usage', async () => {
