@@ -2,7 +2,6 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
 import { createKubeApi, type KubeApi } from '../../src/provider/kubernetes/kube-api.js';
 import {
@@ -13,6 +12,7 @@ import {
 } from '../../src/provider/kubernetes/rbac.js';
 import { eventually } from './eventually.js';
 import type { KubeApiServer } from './kube-api-server.js';
+import { projectFolder } from './project-folder.js';
 
 export const OPERATOR_NAMESPACE = 'countersign-system';
 export const LEASE_NAME = 'countersign-controller';
@@ -23,7 +23,7 @@ interface Definition {
 }
 
 export async function installCrds(server: KubeApiServer): Promise<void> {
-  const folder = fileURLToPath(new URL('../../crds/', import.meta.url));
+  const folder = join(projectFolder, 'crds/');
   for (const file of await readdir(folder)) {
     const definition = parse(await readFile(folder + file, 'utf8')) as Definition;
     await post(server, '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition);
