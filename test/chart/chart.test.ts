@@ -1,5 +1,6 @@
-import { readFileSync, readdirSync, existsSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/load.js';
@@ -236,6 +237,20 @@ else {
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       const byName = (text: string) => new Map(objectsOf(text).map((object) => [nameOf(object), object]));
       expect(byName(stdout)).toEqual(byName(`${read('crds.yaml')}\n---\n${read('install.yaml')}`));
+    });
+
+    test('an overlay takes the image from a registry of its own', async () => {
+      const folder = realpathSync(mkdtempSync(join(tmpdir(), 'countersign-overlay-')));
+      const overlay = {
+        resources: [relative(folder, join(ROOT, 'manifests'))],
+        images: [{ name: 'ghcr.io/countersign/countersign', newName: 'registry.example.com/countersign' }],
+      };
+      writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify(overlay));
+      const { stdout } = await run('kubectl', ['kustomize', folder]);
+      rmSync(folder, { recursive: true });
+      const images = [...podsOf(objectsOf(stdout)).values()].flatMap(containersOf).map(({ image }) => image);
+      expect(images.filter((image) => image?.startsWith('registry.example.com/countersign:'))).toHaveLength(3);
+      expect(images.filter((image) => image?.includes('ghcr.io'))).toEqual([]);
     });
   });
 }

@@ -65,6 +65,7 @@ export const nameOf = ({ kind, metadata }: KubeObject): string =>
 
 interface Container {
   readonly name: string;
+  readonly image?: string;
   readonly args?: readonly string[];
   readonly restartPolicy?: string;
   readonly securityContext?: unknown;
