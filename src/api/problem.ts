@@ -19,6 +19,25 @@ export interface Problem {
   readonly message: string;
 }
 
+/** Kubernetes takes 32768 characters in a condition; an Event holds this many, and nobody reads more. */
+export const MAX_MESSAGE_LENGTH = 1024;
+const MAX_NAMED_PROBLEMS = 5;
+
+/**
+ * Problems as the message of a condition. In a cluster it is all that a user gets to read, and one mistake at a time
+ * would mean one apply for each.
+ */
+export function conditionMessage(problems: readonly Pick<Problem, 'path' | 'message'>[], prefix = ''): string {
+  const texts = problems.map(({ path, message }) => `${path}: ${message}`);
+  const naming = (count: number): string => {
+    const rest = texts.length - count;
+    return `${prefix}${texts.slice(0, count).join('; ')}${rest > 0 ? ` (and ${rest} more)` : ''}`;
+  };
+  let named = Math.min(texts.length, MAX_NAMED_PROBLEMS);
+  while (named > 1 && naming(named).length > MAX_MESSAGE_LENGTH) named--;
+  return named === 0 ? '' : naming(named).slice(0, MAX_MESSAGE_LENGTH);
+}
+
 /** Appends a member name or an index to a path as `Problem.path` writes it. */
 export function joinPath(path: string, member: string | number): string {
   if (typeof member === 'number') return `${path}[${member}]`;

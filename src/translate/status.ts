@@ -1,10 +1,7 @@
 /** From problems to conditions; GEP-713 words, design.md §4 "Status". Pure: times are added by whoever writes status. */
 import type { ConditionState, Reason } from '../api/conditions.js';
-import type { ObjectReference, Problem } from '../api/problem.js';
+import { conditionMessage, MAX_MESSAGE_LENGTH, type ObjectReference, type Problem } from '../api/problem.js';
 import type { ObjectStatus, StatusFields } from './translation.js';
-
-/** Kubernetes allows 32768; nobody reads more than this. */
-const MAX_MESSAGE_LENGTH = 1024;
 
 /** Collects the problems of one object. */
 export class Problems {
@@ -82,14 +79,8 @@ function condition(
   warnings: readonly Problem[] = [],
 ): ConditionState {
   const [first] = errors;
-  if (!first) return { type, status: 'True', reason: type, message: textOf(warnings, 'Warning: ') };
-  return { type, status: 'False', reason: first.reason, message: textOf(errors) };
-}
-
-function textOf([first, ...more]: readonly Problem[], prefix = ''): string {
-  if (!first) return '';
-  const rest = more.length > 0 ? ` (and ${more.length} more)` : '';
-  return `${prefix}${first.path}: ${first.message}${rest}`.slice(0, MAX_MESSAGE_LENGTH);
+  if (!first) return { type, status: 'True', reason: type, message: conditionMessage(warnings, 'Warning: ') };
+  return { type, status: 'False', reason: first.reason, message: conditionMessage(errors) };
 }
 
 export function objectStatus(

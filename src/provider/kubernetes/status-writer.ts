@@ -3,7 +3,7 @@
  * cluster sees no writes. The stored status is the memory: transition times come from it, also after a restart.
  */
 import type { Condition, ConditionState } from '../../api/conditions.js';
-import type { ObjectReference } from '../../api/problem.js';
+import { conditionMessage, type ObjectReference } from '../../api/problem.js';
 import { API_VERSION, type Kind, KINDS } from '../../api/types.js';
 import type { Clock } from '../../lib/clock.js';
 import type { InputProblem } from '../provider.js';
@@ -197,11 +197,11 @@ export function refusedStatuses(
     entry.errors.push(problem);
     byObject.set(key, entry);
   }
-  return [...byObject.values()].flatMap(({ object, errors: [first, ...more] }) => {
+  return [...byObject.values()].flatMap(({ object, errors }) => {
     const stored = live(object);
+    const [first] = errors;
     if (!first || !stored) return [];
-    const message = `${first.path}: ${first.message}${more.length > 0 ? ` (and ${String(more.length)} more)` : ''}`;
-    const refused = { reason: first.reason, message: message.slice(0, 1024) };
+    const refused = { reason: first.reason, message: conditionMessage(errors) };
     return {
       object,
       generation: stored.generation,

@@ -61,10 +61,10 @@ describe('Ready', () => {
       type: 'Programmed',
     });
     expect(conditions.map(({ type, status, message }) => `${type}=${status} ${message}`)).toEqual([
-      'Accepted=True Warning: spec.targets[0]: another goes before (and 1 more)',
+      'Accepted=True Warning: spec.targets[0]: another goes before; spec.quotas[0]: is 0',
       'ResolvedRefs=True ',
       'Programmed=True ',
-      'Ready=True Warning: spec.targets[0]: another goes before (and 1 more)',
+      'Ready=True Warning: spec.targets[0]: another goes before; spec.quotas[0]: is 0',
     ]);
   });
 
@@ -81,15 +81,17 @@ describe('Ready', () => {
 });
 
 describe('problems', () => {
-  test('are told once for a place that several units share, and counted in the message of the condition', () => {
+  test('are told once for a place that several units share, and all together in the message of the condition', () => {
     const problems = new Problems(resource);
     for (let i = 0; i < 3; i++) problems.unresolved('ServiceNotFound', 'spec.backend.service', 'is gone');
     problems.unresolved('SecretNotFound', 'spec.backend.tls', 'is gone too');
     expect(problems.list).toHaveLength(2);
     expect(problems.conditions()[1]).toMatchObject({
       status: 'False',
-      message: 'spec.backend.service: is gone (and 1 more)',
+      message: 'spec.backend.service: is gone; spec.backend.tls: is gone too',
     });
+    for (let i = 0; i < 5; i++) problems.unresolved('ServiceNotFound', `spec.apis[${i}].backend`, 'is gone');
+    expect(problems.conditions()[1]?.message).toMatch(/; spec\.apis\[2\]\.backend: is gone \(and 2 more\)$/);
   });
 
   test('of a copy leave the original alone', () => {
