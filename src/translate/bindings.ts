@@ -1,7 +1,7 @@
 /**
  * What Authorizations and UsagePlans have in common: keys by reference or id with the owner's consent, and targets.
- * Nothing here tells an unknown key from one whose owner does not admit the asker: the words depend on the asker's
- * own text alone.
+ * Nothing here tells an unknown key from one whose owner does not admit the asker: of another namespace the words
+ * depend on the asker's own text alone.
  */
 import type { AuthorizationKeysId, AuthorizationKeysRef, AuthorizationTarget } from '../api/types.js';
 import type { ResourceKey, Target } from '../model/model.js';
@@ -131,6 +131,8 @@ export function admitKeys(
       if (key && !key.admits && sameNamespace)
         problems.unresolved('KeyUsageMismatch', path, `${text} is a Backend key; only Caller keys can be named here`);
       else if (refused) problems.unresolved('KeyNotFound', path, `${text} ${REFUSED}`);
+      // Who else is admitted is no question in the asker's own namespace, and would mislead about a misspelt name.
+      else if (sameNamespace && !key) problems.unresolved('KeyNotFound', path, `there is no ${text}`);
       else problems.unresolved('KeyNotFound', path, `there is no ${text} that admits this namespace`);
       continue;
     }
