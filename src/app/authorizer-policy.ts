@@ -117,6 +117,8 @@ export function createPolicyClient(options: PolicyClientOptions): PolicyClient {
   function follow(target: string): Promise<Ended> {
     const client = new Client(target, tls?.files.channelCredentials(tls.serverName) ?? credentials.createInsecure(), {
       ...KEEPALIVE,
+      // Without it the address would be sent as the server name, which TLS does not permit.
+      ...(tls ? { 'grpc.ssl_target_name_override': tls.serverName } : {}),
       'grpc.max_receive_message_length': MAX_RESPONSE_BYTES,
       // A closed client must leave nothing behind, and a new one must see renewed certificates.
       'grpc.use_local_subchannel_pool': 1,

@@ -5,11 +5,15 @@ import { Client, credentials, type ChannelCredentials, type ServiceError } from 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect } from 'node:tls';
+import type { AddressInfo } from 'node:net';
+import { connect, createServer } from 'node:tls';
+import { createPolicyClient } from '../../../src/app/authorizer-policy.js';
 import {
   DeltaDiscoveryRequestSchema,
   type DeltaDiscoveryResponse,
 } from '../../../src/gen/envoy/service/discovery/v3/discovery_pb.js';
+import { PolicyStaging } from '../../../src/policy/staging.js';
+import { silentLogger } from '../../../src/telemetry/logger.js';
 import { createAdsListener, subjectAltNames, type AdsListener } from '../../../src/xds/server/ads-server.js';
 import { HEALTH_SERVICE, healthService } from '../../../src/xds/server/health-service.js';
 import { createPlane, type Peer, type Plane } from '../../../src/xds/server/plane.js';
@@ -118,6 +122,38 @@ describe('a client', () => {
     const own = await openTlsFiles({ ...(await writeTlsFolder(join(folder, 'client'), envoy, authority)) });
     expect(await ask('envoy', own.channelCredentials('controller.test'))).toEqual(['one']);
     expect(await refusal(ask('envoy', own.channelCredentials('other.test')))).toBe(UNAVAILABLE);
+    own.close();
+  });
+
+  test('of an address calls the server by its name, since TLS permits no address there', async () => {
+    const own = await openTlsFiles({ ...(await writeTlsFolder(join(folder, 'client'), envoy, authority)) });
+    const called: string[] = [];
+    const { certificate: cert, privateKey: key } = controller;
+    const server = createServer({
+      cert,
+      key,
+      SNICallback: (name, done) => {
+        called.push(name);
+        done(null);
+      },
+    });
+    // It speaks no HTTP/2: what matters is over by then.
+    server.on('secureConnection', (socket) => socket.destroy());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const client = createPolicyClient({
+      controller: { host: '127.0.0.1', port: (server.address() as AddressInfo).port },
+      tls: { files: own, serverName: 'controller.test' },
+      nodeId: 'authorizer-0',
+      version: '1.2.3',
+      staging: new PolicyStaging(),
+      onPolicy: () => undefined,
+      log: silentLogger,
+    });
+    client.start();
+    await eventually(() => expect(called).toEqual(expect.arrayContaining(['controller.test'])));
+    expect(called).not.toContain('127.0.0.1');
+    await client.close();
+    server.close();
     own.close();
   });
 });
