@@ -30,6 +30,8 @@ export interface ChangeReporterOptions {
 
 export function createChangeReporter({ log, locate, source, toldElsewhere }: ChangeReporterOptions): ChangeReporter {
   const levelOf = (level: 'error' | 'warn') => (toldElsewhere ? 'info' : level);
+  // "Kubernetes: error …" would read as if the API server had failed.
+  const lineOf = (problem: PlacedProblem) => formatProblem(toldElsewhere ? { ...problem, file: '' } : problem);
   let publication: Publication | undefined;
   let problems: readonly PlacedProblem[] = [];
   let known: ReadonlySet<string> = new Set();
@@ -44,11 +46,12 @@ export function createChangeReporter({ log, locate, source, toldElsewhere }: Cha
       return problems;
     },
     report({ problems: translated, ready, statuses, model, live }) {
-      const before = new Set(problems.map(formatProblem));
+      const before = new Set(problems.map(lineOf));
       problems = placeProblems(publication?.problems ?? [], translated, locate, source);
       for (const problem of problems) {
-        const line = formatProblem(problem);
-        if (!before.has(line)) log[levelOf(problem.severity === 'error' ? 'error' : 'warn')](line);
+        const line = lineOf(problem);
+        if (!before.has(line) && !(toldElsewhere && problem.reason === 'SecretNotReady'))
+          log[levelOf(problem.severity === 'error' ? 'error' : 'warn')](line);
       }
       if (problems.length === 0 && before.size > 0) log.info('no problems are left');
       for (const { object, ready: condition } of ready) {

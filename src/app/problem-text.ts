@@ -36,12 +36,13 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 export function formatProblem({ file, line, column, severity, reason, object, path, message }: PlacedProblem): string {
   const place = line === 0 ? file : `${file}:${String(line)}:${String(column)}`;
+  const prefix = place === '' ? '' : `${place}: `;
   // A file that cannot be read is named by the place already.
   const about =
     object.name === '' || object.kind === 'File'
       ? ''
       : `${object.kind} ${object.namespace === '' ? '' : `${object.namespace}/`}${object.name}: `;
-  return oneLine(`${place}: ${severity} ${reason}: ${about}${path === '' ? '' : `${path}: `}${message}`);
+  return oneLine(`${prefix}${severity} ${reason}: ${about}${path === '' ? '' : `${path}: `}${message}`);
 }
 
 /**

@@ -63,7 +63,7 @@ if (typeof binaries === 'string') {
       (plane.controller?.output() ?? '')
         .split('\n')
         .filter((line) => line.includes('"error":') || /"level":"(error|fatal)"/.test(line))
-        .filter((line) => !/"msg":"Kubernetes: error [A-Z]/.test(line));
+        .filter((line) => !/"msg":"error [A-Z]/.test(line));
 
     test('conform, and show the conditions that file mode shows', async () => {
       const plane = await startDataPlane({
