@@ -53,10 +53,11 @@ export const REASONS = {
     'The field is part of the API but this version does not act on it, so that it is refused rather than ignored.',
   InvalidTimeZone: 'The name is no IANA time zone.',
   Conflicted: 'Another object claims the same and goes before; the message names it.',
-  DuplicateKeyID: 'Another key has the same id; the message names it.',
-  HostnameNotPermitted: 'The flag --hostnames does not let this namespace claim the host name.',
+  DuplicateKeyID: 'Another key has the same id; the message names it where it is of the same namespace.',
+  HostnameNotPermitted:
+    'The flag --hostnames (value hostnames of the chart) does not let this namespace claim the host name.',
   BackendNotPermitted:
-    'The flag --backend-hosts does not admit the host, or its address is loopback, link-local or unspecified.',
+    'The flag --backend-hosts (value backendHosts of the chart) does not admit the host, or its address is loopback, link-local or unspecified.',
   BackendMissing: 'Neither API, environment nor group names a backend.',
   UnsupportedByStore: 'The mode of the counter store cannot keep this limit.',
   Expired: 'expirationTime has passed.',

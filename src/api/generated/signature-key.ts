@@ -72,7 +72,7 @@ export interface SignatureKeySecretRef {
  */
 export interface SignatureKeyRotation {
   /**
-   * Raise by one to rotate the key. Must not be lowered.
+   * Raise by one to rotate the key. A key begins at 1, so that 2 is its first rotation. Must not be lowered.
    */
   readonly generation: number;
   /**
