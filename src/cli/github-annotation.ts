@@ -19,7 +19,7 @@ export function githubAnnotation(problem: PlacedProblem): string {
 /** The text form without place, severity and reason, which are properties here. */
 const aboutOf = (problem: PlacedProblem): string => {
   const text = formatProblem({ ...problem, file: '', line: 0, column: 0 });
-  return text.slice(`: ${problem.severity} ${problem.reason}: `.length);
+  return text.slice(`${problem.severity} ${problem.reason}: `.length);
 };
 
 const escapeData = (text: string): string =>
