@@ -1,9 +1,11 @@
 /** Controller, authorizer and Envoy as processes of their own, as a cluster has them, over mTLS on this machine. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { createAuthority, type TestAuthority } from './certificate.js';
 import { launchEnvoy, type EnvoyProcess } from './envoy-process.js';
 import { eventually } from './eventually.js';
@@ -28,10 +30,20 @@ export async function build(): Promise<void> {
   if (code !== 0) throw new Error('the build failed');
 }
 
+/** The largest heaps, as the chart sets them: memory is measured, and crashes are found, with what ships. */
+const { controller: ofController, authorizer: ofAuthorizer } = parse(
+  readFileSync(join(projectFolder, 'charts/countersign/values.yaml'), 'utf8'),
+) as { readonly controller: { readonly maxHeap: number }; readonly authorizer: { readonly maxHeap: number } };
+const MAX_HEAPS: Readonly<Record<string, number>> = {
+  controller: ofController.maxHeap,
+  authorizer: ofAuthorizer.maxHeap,
+};
+
 export function startProgram(...args: readonly string[]): Program {
+  const maxHeap = MAX_HEAPS[args[0] ?? ''];
   const child = spawn(process.execPath, [join(projectFolder, 'dist/cli/main.js'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: {},
+    env: maxHeap === undefined ? {} : { NODE_OPTIONS: `--max-old-space-size=${String(maxHeap)}` },
   });
   let output = '';
   child.stdout.on('data', (chunk) => (output += String(chunk)));
