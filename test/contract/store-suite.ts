@@ -113,20 +113,28 @@ export function describeCounterStore(
       });
 
       test('100/s with burst 50 from two clients admit 50 + 100 per second', async () => {
-        const request = admission({ rates: [rate()] });
-        let admitted = 0;
-        const startMs = performance.now();
-        let endMs = startMs;
-        const worker = async (client: CounterStore): Promise<void> => {
-          while (performance.now() - startMs < 1500) {
-            if ((await client.admit(request)).outcome === 'admitted') admitted++;
-            endMs = performance.now();
-          }
+        const measure = async () => {
+          const request = admission({ rates: [rate()] });
+          const startMs = performance.now();
+          let [admitted, endMs, longestPauseMs] = [0, startMs, 0];
+          const worker = async (client: CounterStore): Promise<void> => {
+            while (performance.now() - startMs < 1500) {
+              if ((await client.admit(request)).outcome === 'admitted') admitted++;
+              const nowMs = performance.now();
+              longestPauseMs = Math.max(longestPauseMs, nowMs - endMs);
+              endMs = nowMs;
+            }
+          };
+          await Promise.all(under.clients.flatMap((client) => [1, 2, 3, 4].map(() => worker(client))));
+          const expected = 50 + (endMs - startMs) / 10;
+          // Holds whatever the machine does.
+          expect(admitted).toBeLessThanOrEqual(expected + 1);
+          return { admitted, expected, longestPauseMs };
         };
-        await Promise.all(under.clients.flatMap((client) => [1, 2, 3, 4].map(() => worker(client))));
-        const expected = 50 + (endMs - startMs) / 10;
-        expect(admitted).toBeLessThanOrEqual(expected + 1);
-        expect(admitted).toBeGreaterThanOrEqual(expected - 3);
+        // A machine that stands still for longer than the burst lasts leaves tokens that nobody asks for.
+        let measured = await measure();
+        for (let i = 0; i < 5 && measured.longestPauseMs > 300; i++) measured = await measure();
+        expect(measured.admitted).toBeGreaterThanOrEqual(measured.expected - 3);
       });
 
       test('an edited limit keeps what was used and never gives more than the new burst', async () => {
