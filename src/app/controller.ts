@@ -103,6 +103,9 @@ const COMES_BACK_MS = 10_000;
 const SETTLE_CHECK_MS = 100;
 /** Acknowledgements come in bursts; conditions are worked out once for all of them. */
 const REPORT_DELAY_MS = 10;
+/** Where tens of thousands of conditions take a while to work out, edits must not wait for them. */
+const REPORT_SHARE = 4;
+const MAX_REPORT_DELAY_MS = 1_000;
 const NODE_CHECK_MS = 1_000;
 /** For people; whoever lacks more lacks nearly all. */
 const MAX_LACKING = 20;
@@ -144,6 +147,8 @@ export function createController(options: ControllerOptions): Controller {
   let publishing: Promise<void> | undefined;
   let retireTimer: NodeJS.Timeout | undefined;
   let reportTimer: NodeJS.Timeout | undefined;
+  /** How long the last report took. */
+  let reportMs = 0;
   let standsBy = false;
   let holding = 0;
   let expectedNames = '';
@@ -197,7 +202,9 @@ export function createController(options: ControllerOptions): Controller {
     log.debug({ snapshot: snapshot.version }, 'configuration rebuilt');
     forgetRejected();
     progress();
-    report();
+    // What nodes wait for is sent first.
+    if (state === 1) report();
+    else reportSoon();
     resolveBuilt();
   }
 
@@ -362,6 +369,12 @@ export function createController(options: ControllerOptions): Controller {
   function report(): void {
     clearTimeout(reportTimer);
     reportTimer = undefined;
+    const startedMs = performance.now();
+    makeReport();
+    reportMs = performance.now() - startedMs;
+  }
+
+  function makeReport(): void {
     const groups = new Map(translation.model.groups.map((group) => [group.key, group]));
     const limits = { mode: limiter.mode, ...limiter.health() };
     const all = [...tracker.expected('envoy'), ...tracker.expected('authorizer')];
@@ -416,7 +429,8 @@ export function createController(options: ControllerOptions): Controller {
   }
 
   function reportSoon(): void {
-    if (!closed) reportTimer ??= setTimeout(report, REPORT_DELAY_MS);
+    const delayMs = Math.min(Math.max(REPORT_DELAY_MS, reportMs * REPORT_SHARE), MAX_REPORT_DELAY_MS);
+    if (!closed) reportTimer ??= setTimeout(report, delayMs);
   }
 
   function onRejected(kind: NodeKind, event: NodeEvent & { readonly type: 'rejected' }): void {

@@ -16,13 +16,28 @@ export class SetHash {
 
   /** Adds an entry that is not in the set, removes one that is. */
   toggle(typeUrl: string, name: string, version: string): void {
-    const digest = hash('sha256', `${typeUrl}\n${name}\n${version}`, 'buffer');
+    this.toggleDigest(digestOf(typeUrl, name, version));
+  }
+
+  toggleDigest(digest: Buffer): void {
     for (let i = 0; i < DIGEST_BYTES; i++) this.#sum[i]! ^= digest[i]!;
   }
 
   get text(): string {
     return this.#sum.toString('hex');
   }
+}
+
+const digestOf = (typeUrl: string, name: string, version: string): Buffer =>
+  hash('sha256', `${typeUrl}\n${name}\n${version}`, 'buffer').subarray(0, DIGEST_BYTES);
+
+/** A resource that stays as it is keeps its identity, its type and its name. */
+const digests = new WeakMap<VersionedResource, Buffer>();
+
+function digestOfResource(typeUrl: string, name: string, resource: VersionedResource): Buffer {
+  let digest = digests.get(resource);
+  if (!digest) digests.set(resource, (digest = digestOf(typeUrl, name, resource.version)));
+  return digest;
 }
 
 /** Hash and counts of everything that `resources` holds besides an epoch. */
@@ -32,7 +47,7 @@ export function summarize(resources: Resources): Pick<Epoch, 'hash' | 'counts'> 
   for (const typeUrl of CONTENT_TYPES) {
     const byName = resources.get(typeUrl);
     counts[typeUrl] = byName?.size ?? 0;
-    for (const [name, { version }] of byName ?? []) sum.toggle(typeUrl, name, version);
+    for (const [name, resource] of byName ?? []) sum.toggleDigest(digestOfResource(typeUrl, name, resource));
   }
   return { hash: sum.text, counts };
 }

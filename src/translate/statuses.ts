@@ -5,6 +5,7 @@ import type { ResourceKey } from '../model/model.js';
 import type { TranslatedGroup } from './api-group.js';
 import type { TranslatedAuthorization } from './authorization.js';
 import { compareText } from './hostname-claims.js';
+import { Memo } from './memo.js';
 import type { TranslatedKey } from './signature-key.js';
 import { objectStatus, type Problems } from './status.js';
 import type { ObjectStatus } from './translation.js';
@@ -28,17 +29,38 @@ export interface StatusWithProblems {
 export function buildStatuses(translated: TranslatedObjects): StatusWithProblems[] {
   const usage = countUsage(translated);
   return [
-    ...sorted([...translated.keys.values()].map((key) => keyStatus(key, translated.lostIds, usage.get(key.key)))),
-    ...sorted([...translated.groups.values()].map(groupStatus)),
-    ...sorted(translated.authorizations.map(authorizationStatus)),
-    ...sorted(translated.usagePlans.map((plan) => planStatus(plan, translated.conflicts.get(plan.key) ?? []))),
+    ...sorted(
+      [...translated.keys.values()].map((key) => {
+        const used = usage.get(key.key);
+        const winner = translated.lostIds.get(key.key);
+        return memo.get(key, [winner, usageText(used)], () => keyStatus(key, winner, used));
+      }),
+    ),
+    ...sorted([...translated.groups.values()].map((group) => memo.get(group, [], () => groupStatus(group)))),
+    ...sorted(translated.authorizations.map((each) => memo.get(each, [], () => authorizationStatus(each)))),
+    ...sorted(
+      translated.usagePlans.map((plan) => {
+        const conflicts = translated.conflicts.get(plan.key) ?? [];
+        return memo.get(plan, [JSON.stringify(conflicts)], () => planStatus(plan, conflicts));
+      }),
+    ),
   ];
 }
 
-function sorted(statuses: StatusWithProblems[]): StatusWithProblems[] {
-  const text = ({ status: { object } }: StatusWithProblems): string => `${object.namespace} ${object.name}`;
-  return statuses.sort((a, b) => compareText(text(a), text(b)));
+/** Statuses that stay as they are keep their identity, so that nobody after this compares or writes them again. */
+const memo = new Memo<StatusWithProblems>();
+
+function usageText(usage: KeyUsage | undefined): string {
+  if (!usage) return '';
+  const { authorizations, usagePlans, apis, refused } = usage;
+  return `${authorizations} ${usagePlans} ${apis} ${refused.length > 0 ? JSON.stringify(refused) : ''}`;
 }
+
+const sorted = (statuses: readonly StatusWithProblems[]): StatusWithProblems[] =>
+  statuses
+    .map((each) => [`${each.status.object.namespace} ${each.status.object.name}`, each] as const)
+    .sort(([a], [b]) => compareText(a, b))
+    .map(([, each]) => each);
 
 /** Kubernetes objects have a size limit, and a list of thousands is read by nobody. */
 const MAX_REFUSED = 16;
@@ -70,12 +92,11 @@ function countUsage({ groups, authorizations, usagePlans }: TranslatedObjects): 
 
 function keyStatus(
   key: TranslatedKey,
-  lostIds: TranslatedObjects['lostIds'],
+  winner: TranslatedKey | undefined,
   usage: KeyUsage | undefined,
 ): StatusWithProblems {
   const { resource, keyId, pairId, secretName, versions } = key;
   let { problems } = key;
-  const winner = lostIds.get(key.key);
   if (winner) {
     problems = problems.copy();
     // Another tenant's name is not ours to tell.

@@ -107,8 +107,11 @@ export function translate(
 }
 
 /** By namespace, then name: stable over file order, apply order and restarts. */
-function inOrder<T extends { readonly key: ResourceKey }>(items: T[]): T[] {
-  return items.sort((a, b) => compareText(a.key.replace('/', ' '), b.key.replace('/', ' ')));
+function inOrder<T extends { readonly key: ResourceKey }>(items: readonly T[]): T[] {
+  return items
+    .map((item) => [item.key.replace('/', ' '), item] as const)
+    .sort(([a], [b]) => compareText(a, b))
+    .map(([, item]) => item);
 }
 
 const remainsOfGroups = ({ remains = [], ApiGroup }: ResourceSet): GroupRemains[] =>
