@@ -229,7 +229,7 @@ async function measure(name: string, size: typeof SIZE, edits: number): Promise<
         ?.conditions;
       return conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
     };
-    await until('the last status in the API', 120_000, stored, 250).catch((error: unknown) => {
+    await until('the last status in the API', 300_000, stored, 250).catch((error: unknown) => {
       throw new Error(`${controller.output().slice(0, 3000)}\n…\n${controller.output().slice(-3000)}`, {
         cause: error,
       });
