@@ -284,3 +284,12 @@ automountServiceAccountToken: false
 {{- fail "gateway.http.port, gateway.https.port and authorizer.adminPort are in one pod and must differ" }}
 {{- end }}
 {{- end }}
+
+{{/* The bound of a process's heap, unless its extraEnv sets NODE_OPTIONS: a name may stand only once. Takes extraEnv and maxHeap. */}}
+{{- define "countersign.nodeOptions" -}}
+{{- $names := list -}}
+{{- range .extraEnv }}{{ $names = append $names .name }}{{ end -}}
+{{- if not (has "NODE_OPTIONS" $names) -}}
+- { name: NODE_OPTIONS, value: "--max-old-space-size={{ .maxHeap }}" }
+{{- end -}}
+{{- end }}
