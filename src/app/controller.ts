@@ -106,6 +106,7 @@ const REPORT_DELAY_MS = 10;
 /** Where tens of thousands of conditions take a while to work out, edits must not wait for them. */
 const REPORT_SHARE = 4;
 const MAX_REPORT_DELAY_MS = 1_000;
+const LONG_REPORT_MS = 20;
 const NODE_CHECK_MS = 1_000;
 /** For people; whoever lacks more lacks nearly all. */
 const MAX_LACKING = 20;
@@ -202,8 +203,8 @@ export function createController(options: ControllerOptions): Controller {
     log.debug({ snapshot: snapshot.version }, 'configuration rebuilt');
     forgetRejected();
     progress();
-    // What nodes wait for is sent first.
-    if (state === 1) report();
+    // Where it takes a while, what nodes wait for is sent first.
+    if (reportMs < LONG_REPORT_MS) report();
     else reportSoon();
     resolveBuilt();
   }
@@ -429,7 +430,8 @@ export function createController(options: ControllerOptions): Controller {
   }
 
   function reportSoon(): void {
-    const delayMs = Math.min(Math.max(REPORT_DELAY_MS, reportMs * REPORT_SHARE), MAX_REPORT_DELAY_MS);
+    const longMs = reportMs < LONG_REPORT_MS ? 0 : reportMs * REPORT_SHARE;
+    const delayMs = Math.min(Math.max(REPORT_DELAY_MS, longMs), MAX_REPORT_DELAY_MS);
     if (!closed) reportTimer ??= setTimeout(report, delayMs);
   }
 
