@@ -51,7 +51,6 @@ cat > "$work/values.yaml" <<'YAML'
 image: { repository: lab.invalid/countersign, tag: e2e, pullPolicy: Never }
 gateway:
   envoy: { image: { repository: lab.invalid/envoy, tag: e2e, pullPolicy: Never }, concurrency: 1 }
-  drainSeconds: 5
 authorizer: { workers: 1, drainTime: 2s }
 # The API server, the kubelet, all pods and the load share this machine: what is tested is that nothing is dropped,
 # not how fast a starved process answers.
