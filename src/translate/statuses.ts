@@ -5,7 +5,7 @@ import type { ResourceKey } from '../model/model.js';
 import type { TranslatedGroup } from './api-group.js';
 import type { TranslatedAuthorization } from './authorization.js';
 import { compareText } from './hostname-claims.js';
-import { Memo } from './memo.js';
+import type { Memo } from './memo.js';
 import type { TranslatedKey } from './signature-key.js';
 import { objectStatus, type Problems } from './status.js';
 import type { ObjectStatus } from './translation.js';
@@ -25,8 +25,11 @@ export interface StatusWithProblems {
   readonly problems: readonly Problem[];
 }
 
-/** In the order of the kinds, each by namespace and name. */
-export function buildStatuses(translated: TranslatedObjects): StatusWithProblems[] {
+/**
+ * In the order of the kinds, each by namespace and name. With the `memo` of the last call, statuses that stay as they
+ * are keep their identity, so that nobody after this compares or writes them again.
+ */
+export function buildStatuses(translated: TranslatedObjects, memo: Memo<StatusWithProblems>): StatusWithProblems[] {
   const usage = countUsage(translated);
   return [
     ...sorted(
@@ -46,9 +49,6 @@ export function buildStatuses(translated: TranslatedObjects): StatusWithProblems
     ),
   ];
 }
-
-/** Statuses that stay as they are keep their identity, so that nobody after this compares or writes them again. */
-const memo = new Memo<StatusWithProblems>();
 
 function usageText(usage: KeyUsage | undefined): string {
   if (!usage) return '';

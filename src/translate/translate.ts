@@ -15,7 +15,7 @@ import { type Claimant, compareText, groupBy, type HostnameClaim, resolveHostnam
 import { isFreshAt, Memo, nextAfter } from './memo.js';
 import { claimsOfRemains, holdPlace, refusePlan, type RefusedPlan } from './remains.js';
 import { contestedIds, translateKeys, type TranslatedKey } from './signature-key.js';
-import { buildStatuses } from './statuses.js';
+import { buildStatuses, type StatusWithProblems } from './statuses.js';
 import type { TranslateContext, Translation } from './translation.js';
 import { planConflicts, translateUsagePlan, type TranslatedPlan } from './usage-plan.js';
 
@@ -27,6 +27,7 @@ export interface TranslationMemo {
   readonly plans: Memo<TranslatedPlan>;
   readonly refusedPlans: Memo<RefusedPlan>;
   readonly heldPlaces: Memo<Group>;
+  readonly statuses: Memo<StatusWithProblems>;
 }
 
 export const createTranslationMemo = (): TranslationMemo => ({
@@ -36,6 +37,7 @@ export const createTranslationMemo = (): TranslationMemo => ({
   plans: new Memo(),
   refusedPlans: new Memo(),
   heldPlaces: new Memo(),
+  statuses: new Memo(),
 });
 
 /**
@@ -84,14 +86,17 @@ export function translate(
       ...refusedPlans.flatMap(({ plan }) => plan ?? []),
     ]),
   };
-  const statuses = buildStatuses({
-    keys,
-    lostIds,
-    groups,
-    authorizations,
-    usagePlans,
-    conflicts: planConflicts(model.plans),
-  });
+  const statuses = buildStatuses(
+    {
+      keys,
+      lostIds,
+      groups,
+      authorizations,
+      usagePlans,
+      conflicts: planConflicts(model.plans),
+    },
+    memo.statuses,
+  );
   const problems: Problem[] = [...statuses, ...refusedPlans].flatMap((each) => each.problems);
   return {
     model,
