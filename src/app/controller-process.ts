@@ -4,6 +4,7 @@
  */
 import type { Config } from '../config/settings.js';
 import { systemClock } from '../lib/clock.js';
+import { hostPort } from '../lib/host-port.js';
 import { POLICY_RESOURCE_TYPES } from '../policy/resource-types.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -158,8 +159,7 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
       credentials: certificates.serverCredentials(),
       serving: false,
     });
-    const host = config.xdsAddress.includes(':') ? `[${config.xdsAddress}]` : config.xdsAddress;
-    const xds = await listener.listen(`${host}:${String(config.xdsPort)}`);
+    const xds = await listener.listen(hostPort(config.xdsAddress, config.xdsPort));
     onClose(() => listener.close());
     // What a client showed may be of an authority that is trusted no longer, or have expired.
     onClose(certificates.onRenewal(() => listener.endConnections()));

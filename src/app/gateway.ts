@@ -16,6 +16,7 @@ import type { Config } from '../config/settings.js';
 import { BootstrapSchema } from '../gen/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import { systemClock, type Clock } from '../lib/clock.js';
 import { AppError, errorMessage } from '../lib/errors.js';
+import { hostPort } from '../lib/host-port.js';
 import { EMPTY_MODEL } from '../model/model.js';
 import { createFileProvider } from '../provider/file/file-provider.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -204,8 +205,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (store.mode === 'Memory')
       log.info('limits are kept in memory and begin anew with each start: --redis-url keeps and shares them');
     return {
-      http: `http://${hostText(httpAddress)}:${String(httpPort)}`,
-      https: httpsPort === undefined ? undefined : `https://${hostText(httpAddress)}:${String(httpsPort)}`,
+      http: `http://${hostPort(reachable(httpAddress), httpPort)}`,
+      https: httpsPort === undefined ? undefined : `https://${hostPort(reachable(httpAddress), httpsPort)}`,
       admin: adminUrl,
     };
   }
@@ -345,7 +346,5 @@ function accepts(host: string, port: number): Promise<boolean> {
   });
 }
 
-const hostText = (address: string): string => {
-  if (address === '0.0.0.0' || address === '::') return 'localhost';
-  return address.includes(':') ? `[${address}]` : address;
-};
+/** An address to ask from this machine. */
+const reachable = (address: string): string => (address === '0.0.0.0' || address === '::' ? 'localhost' : address);

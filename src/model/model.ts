@@ -205,6 +205,16 @@ export interface Plan {
   readonly targets: readonly Target[];
 }
 
+/** What every plan that cannot be read is: it answers 503 to whom it binds, and limits nothing. */
+export const REFUSING = {
+  valid: false,
+  enforcement: 'Enforce',
+  onStoreFailure: { rate: 'Deny', quota: 'Deny' },
+  responseHeaders: [],
+  rateLimits: [],
+  quotas: [],
+} as const satisfies Partial<Plan>;
+
 export type StoreFailurePolicy = 'Deny' | 'Allow' | 'LocalFallback';
 export type LimitScope = 'Key' | 'KeyAndApi' | 'Plan';
 

@@ -25,6 +25,7 @@ import type {
   StoreFailurePolicy,
   Target,
 } from '../model/model.js';
+import { REFUSING } from '../model/model.js';
 import { DIALECTS } from '../signature/dialects.js';
 import { Fields, Malformed, type Words } from './fields.js';
 import { READER } from './resource-types.js';
@@ -150,12 +151,7 @@ export function refusedPlan(key: string, bytes: Uint8Array): Plan | undefined {
       key,
       ...nameParts(key),
       planId: '',
-      valid: false,
-      enforcement: 'Enforce',
-      onStoreFailure: { rate: 'Deny', quota: 'Deny' },
-      responseHeaders: [],
-      rateLimits: [],
-      quotas: [],
+      ...REFUSING,
       ...readBindings(new Fields(parse(bytes))),
     };
   } catch (error) {

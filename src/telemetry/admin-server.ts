@@ -5,6 +5,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AppError } from '../lib/errors.js';
+import { hostPort } from '../lib/host-port.js';
 import type { Health } from './health.js';
 import type { Metrics } from './metrics.js';
 
@@ -49,18 +50,14 @@ export function createAdminServer({
   status,
   version,
 }: AdminServerOptions): AdminServer {
-  let made: { readonly answer: Answer; readonly atMs: number } | undefined;
+  let kept: Answer | undefined;
   function statusPage(): Answer {
-    const nowMs = performance.now();
-    if (!made || nowMs - made.atMs > STATUS_AGE_MS) {
-      const answer = json(status());
-      // Small pages are made anew each time: that costs less than to explain an old one.
-      if (answer.body.length < CACHED_LENGTH) return answer;
-      made = { answer, atMs: performance.now() };
-      // Megabytes, for nobody.
-      setTimeout(() => (made = undefined), STATUS_AGE_MS).unref();
-    }
-    return made.answer;
+    if (kept) return kept;
+    const answer = json(status());
+    // Small pages are made anew each time: that costs less than to explain an old one.
+    if (answer.body.length < CACHED_LENGTH) return answer;
+    setTimeout(() => (kept = undefined), STATUS_AGE_MS).unref();
+    return (kept = answer);
   }
   const pages: Record<string, Page> = {
     '/': {
@@ -105,7 +102,7 @@ export function createAdminServer({
     async start() {
       await listen(server, address, port);
       const bound = server.address() as AddressInfo;
-      return `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${String(bound.port)}`;
+      return `http://${hostPort(bound.address, bound.port)}`;
     },
     async close() {
       if (!server.listening) return;

@@ -4,7 +4,7 @@
  */
 import type { Problem } from '../api/problem.js';
 import { hexHash } from '../lib/stable-hash.js';
-import type { Group, Plan, ResourceKey, Target } from '../model/model.js';
+import { type Group, type Plan, REFUSING, type ResourceKey, type Target } from '../model/model.js';
 import type { GroupRemains, PlanRemains, TargetRemains } from '../resources/remains.js';
 import { resourceKey } from '../resources/resource-set.js';
 import type { Absence } from './absence.js';
@@ -101,12 +101,7 @@ export function refusePlan(
           namespace,
           name,
           planId: `usagePlan-${hexHash(key, 8)}`,
-          valid: false,
-          enforcement: 'Enforce',
-          onStoreFailure: { rate: 'Deny', quota: 'Deny' },
-          responseHeaders: [],
-          rateLimits: [],
-          quotas: [],
+          ...REFUSING,
           callerKeys: [...callerKeys].sort(),
           targets: resolved,
         }

@@ -11,6 +11,7 @@ import {
   type ServerUnaryCall,
   type ServiceDefinition,
 } from '@grpc/grpc-js';
+import { hostPort } from '../../lib/host-port.js';
 import { internalError } from '../reply.js';
 import { decodeCheckRequest, encodeDecision } from './messages.js';
 import { clearStaleSocket, removeSocket, restrictSocket } from './socket-file.js';
@@ -44,10 +45,8 @@ const HEALTH = { check: unary('/grpc.health.v1.Health/Check') } satisfies Servic
 const SERVING = Buffer.from([0x08, 1]);
 const NOT_SERVING = Buffer.from([0x08, 2]);
 
-const target = (address: TransportAddress): string => {
-  if ('socketPath' in address) return `unix:${address.socketPath}`;
-  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
-};
+const target = (address: TransportAddress): string =>
+  'socketPath' in address ? `unix:${address.socketPath}` : hostPort(address.host, address.port);
 
 /** A server for one address. */
 export function createGrpcTransport({

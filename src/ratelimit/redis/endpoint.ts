@@ -1,6 +1,7 @@
 /** Where a Redis server is and how to get in: one connection to one server, the unit that every topology is made of. */
 import { createClient } from '@redis/client';
 import { AppError } from '../../lib/errors.js';
+import { hostPort } from '../../lib/host-port.js';
 import { StoreUnavailableError } from '../errors.js';
 
 export interface RedisCredentials {
@@ -40,8 +41,7 @@ export interface RedisLink {
   destroy(): void;
 }
 
-export const addressText = ({ host, port }: RedisAddress): string =>
-  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+export const addressText = ({ host, port }: RedisAddress): string => hostPort(host, port);
 
 /**
  * `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS. What `access` gives wins over the URL.
