@@ -322,6 +322,9 @@ export function createController(options: ControllerOptions): Controller {
       // Without nodes nothing arrives anywhere.
       if (expected.length > 0) metrics.propagation.observe((performance.now() - arrivedMs) / 1000);
     }
+  }
+
+  function observeNodes(expected: readonly ExpectedNode[]): void {
     metrics.xdsNodes.reset();
     for (const kind of ['envoy', 'authorizer'] as const)
       for (const [name, is] of [
@@ -419,6 +422,7 @@ export function createController(options: ControllerOptions): Controller {
     for (const { kind, ready: readiness, count } of board.counts())
       metrics.resources.set({ kind, ready: readiness }, count);
     observePropagation(all);
+    observeNodes(all);
     const live = changedState > 0 && tracker.serves('envoy') && all.every(({ held }) => held >= changedState);
     onChange({
       problems: [...translation.problems, ...rejectionProblems()],
