@@ -92,7 +92,7 @@ annotations:
 {{- end }}
 
 {{- define "countersign.controller.address" -}}
-{{ include "countersign.controller.fullname" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:{{ .Values.controller.xdsPort }}
+{{ include "countersign.controller.fullname" . }}.$(POD_NAMESPACE).svc.{{ .Values.clusterDomain }}:{{ .Values.controller.xdsPort }}
 {{- end }}
 
 {{/* Of the controller: the port of the Service that has this scheme, or the scheme's own where something else ends TLS. */}}
@@ -157,9 +157,12 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- define "countersign.podName" -}}
+{{/* Arguments name the pod's namespace by its variable, so that plain manifests can be moved to another one. */}}
+{{- define "countersign.podEnv" -}}
 - name: POD_NAME
   valueFrom: { fieldRef: { fieldPath: metadata.name } }
+- name: POD_NAMESPACE
+  valueFrom: { fieldRef: { fieldPath: metadata.namespace } }
 {{- end }}
 
 {{/* Whose data plane: node id, controller, names. */}}
@@ -180,7 +183,7 @@ annotations:
 - "--drain-time={{ .Values.authorizer.drainTime }}"
 - "--log-level={{ .Values.logLevel }}"
 - "--log-format={{ .Values.logFormat }}"
-{{- with include "countersign.redis.args" . }}
+{{- with include "countersign.redis.args" . | trim }}
 {{ . }}
 {{- end }}
 {{- end }}

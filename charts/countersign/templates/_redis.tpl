@@ -6,9 +6,8 @@
 {{- define "countersign.redis.args" -}}
 {{- $redis := .Values.redis }}
 {{- $external := $redis.external }}
-{{- if eq $redis.mode "Trial" -}}
-- "--redis-url=redis://{{ include "countersign.redis.fullname" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:6379"
-{{- if $redis.trial.passwordSecretName }}
+{{- if eq $redis.mode "Trial" }}
+{{- if $redis.trial.passwordSecretName -}}
 - --redis-password-file=/etc/countersign/redis/password
 {{- end }}
 {{- else if eq $redis.mode "External" }}
@@ -64,6 +63,14 @@
 {{- if ne $redis.mode "None" }}
 - "--redis-command-timeout={{ $redis.commandTimeout }}"
 - "--redis-connect-timeout={{ $redis.connectTimeout }}"
+{{- end }}
+{{- end }}
+
+{{/* The trial's address is a variable and no flag: an overlay of the plain manifests can name another one, by its name. */}}
+{{- define "countersign.redis.env" -}}
+{{- if eq .Values.redis.mode "Trial" -}}
+- name: COUNTERSIGN_REDIS_URL
+  value: "redis://{{ include "countersign.redis.fullname" . }}.$(POD_NAMESPACE).svc.{{ .Values.clusterDomain }}:6379"
 {{- end }}
 {{- end }}
 
