@@ -1,13 +1,13 @@
 // Makes what the chart takes from elsewhere: RBAC rules and the admission policy (from dist/), values.schema.json and
-// README.md (from values.yaml), and manifests/install.yaml (by helm, where it is found on PATH or in KUBEBUILDER_ASSETS).
-// Usage: node scripts/generate-chart.mjs [--check]. Needs: npm run build.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+// README.md (from values.yaml), and of manifests/ all but crds.yaml (by helm, where it is found on PATH or in
+// KUBEBUILDER_ASSETS). Usage: node scripts/generate-chart.mjs [--check]. Needs: npm run build.
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import { keyDeletionPolicy } from '../dist/provider/kubernetes/admission-policy.js';
 import * as rbac from '../dist/provider/kubernetes/rbac.js';
 import { chartTable, chartSchema } from './chart/values.mjs';
-import { findProgram, renderInstall } from './chart/render.mjs';
+import { findProgram, manifestsOf, renderObjects } from './chart/render.mjs';
 
 const root = join(import.meta.dirname, '..');
 const CHART = 'charts/countersign';
@@ -85,19 +85,29 @@ function admissionPolicyTemplate() {
   return `{{- /* Generated from src/provider/kubernetes/admission-policy.ts. */}}\n{{- if .Values.admissionPolicy.enabled }}\n${text}{{- end }}\n`;
 }
 
-function settle(files) {
+/** `whole`: a folder that holds nothing else. */
+function settle(files, whole) {
   const stale = [...files].filter(
     ([path, text]) => !existsSync(join(root, path)) || readFileSync(join(root, path), 'utf8') !== text,
   );
+  const extra =
+    whole === undefined ? [] : globSync(`${whole}/**/*.yaml`, { cwd: root }).filter((path) => !files.has(path));
   if (process.argv.includes('--check')) {
-    if (stale.length === 0) return;
-    console.error(`${stale.map(([path]) => path).join(', ')}: not what they are made of. Run: npm run generate`);
+    const wrong = [...stale.map(([path]) => path), ...extra];
+    if (wrong.length === 0) return;
+    console.error(`${wrong.join(', ')}: not what they are made of. Run: npm run generate`);
     process.exit(1);
   }
-  for (const [path, text] of stale) writeFileSync(join(root, path), text);
+  for (const [path, text] of stale) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+  for (const path of extra) rmSync(join(root, path));
 }
 
 settle(wanted);
-if (helm === undefined)
-  console.error('manifests/install.yaml is not looked at: helm is neither on PATH nor in KUBEBUILDER_ASSETS');
-else settle(new Map([['manifests/install.yaml', renderInstall(helm, join(root, CHART))]]));
+if (helm === undefined) console.error('manifests/ is not looked at: helm is neither on PATH nor in KUBEBUILDER_ASSETS');
+else {
+  const crds = readFileSync(join(root, 'manifests/crds.yaml'), 'utf8');
+  settle(manifestsOf(renderObjects(helm, join(root, CHART)), crds), 'manifests/bases');
+}

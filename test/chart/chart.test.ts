@@ -1,10 +1,19 @@
-import { existsSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/load.js';
-import { keyOf, SETTINGS, type Setting, type SettingCommand } from '../../src/config/settings.js';
+import { keyOf, SETTINGS, type Config, type Setting, type SettingCommand } from '../../src/config/settings.js';
 import { REASONS } from '../../src/lib/reason.js';
 import {
   certificateRules,
@@ -13,12 +22,13 @@ import {
   ownNamespaceRules,
 } from '../../src/provider/kubernetes/rbac.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
-import { renderInstall, findProgram } from '../../scripts/chart/render.mjs';
+import { findProgram, manifestsOf, renderObjects } from '../../scripts/chart/render.mjs';
 import {
   CHART,
   containersOf,
   helmTemplate,
   missing,
+  NAMESPACE,
   nameOf,
   objectsOf,
   podsOf,
@@ -26,6 +36,7 @@ import {
   ROOT,
   run,
   VALUE_SETS,
+  type Container,
   type KubeObject,
 } from './helm.js';
 
@@ -86,10 +97,8 @@ else {
     test('passes settings that the commands take', async () => {
       const commands = new Set(['controller', 'authorizer', 'bootstrap']);
       for (const pod of podsOf(objectsOf(await renderSet(name, file))).values())
-        for (const { args = [] } of containersOf(pod)) {
-          const command = args[0] as SettingCommand;
-          if (commands.has(command)) expect(() => readFlags(command, args.slice(1))).not.toThrow();
-        }
+        for (const container of containersOf(pod))
+          if (commands.has(container.args?.[0] as SettingCommand)) expect(() => settingsOf(container)).not.toThrow();
     });
   });
 
@@ -228,43 +237,128 @@ else {
   describe('manifests', () => {
     const read = (name: string) => readFileSync(join(ROOT, 'manifests', name), 'utf8');
 
-    test('install.yaml is what the chart renders by default', () => {
-      expect(renderInstall(findProgram('helm')!, CHART)).toBe(read('install.yaml'));
+    const byName = (text: string) => new Map(objectsOf(text).map((object) => [nameOf(object), object]));
+    const bases = readdirSync(join(ROOT, 'manifests/bases'));
+    async function build(folder: string): Promise<string> {
+      const { code, stdout, stderr } = await run('kubectl', ['kustomize', folder]);
+      expect({ folder, code, stderr }).toEqual({ folder, code: 0, stderr: '' });
+      return stdout;
+    }
+    async function buildOverlay(overlay: unknown): Promise<string> {
+      const folder = realpathSync(mkdtempSync(join(tmpdir(), 'countersign-overlay-')));
+      try {
+        const text = JSON.stringify(overlay, (key, value: unknown) =>
+          key === 'resources' ? (value as string[]).map((path) => relative(folder, join(ROOT, path))) : value,
+        );
+        writeFileSync(join(folder, 'kustomization.yaml'), text);
+        return await build(folder);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    }
+
+    test('are what the chart renders by default', () => {
+      const wanted = manifestsOf(renderObjects(findProgram('helm')!, CHART), read('crds.yaml'));
+      const found = globSync('manifests/**/*.yaml', { cwd: ROOT }).filter((path) => path !== 'manifests/crds.yaml');
+      expect(new Map(found.map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]))).toEqual(wanted);
     });
 
-    test('the kustomize base builds to the definitions and the installation', async () => {
-      const { code, stdout, stderr } = await run('kubectl', ['kustomize', join(ROOT, 'manifests')]);
-      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      const byName = (text: string) => new Map(objectsOf(text).map((object) => [nameOf(object), object]));
-      expect(byName(stdout)).toEqual(byName(`${read('crds.yaml')}\n---\n${read('install.yaml')}`));
+    test('the bases build together to the definitions and the installation', async () => {
+      const whole = byName(`${read('crds.yaml')}\n---\n${read('install.yaml')}`);
+      expect(byName(await build(join(ROOT, 'manifests')))).toEqual(whole);
+    });
+
+    test('each base builds alone, and every object is in one of them', async () => {
+      const built = await Promise.all(bases.map((base) => build(join(ROOT, 'manifests/bases', base))));
+      const names = built.flatMap((text) => objectsOf(text).map(nameOf));
+      const whole = objectsOf(`${read('crds.yaml')}\n---\n${read('install.yaml')}`).map(nameOf);
+      expect(built.map((text) => objectsOf(text).length)).not.toContain(0);
+      expect([...names].sort()).toEqual([...whole].sort());
     });
 
     test('an overlay takes the image from a registry of its own', async () => {
-      const folder = realpathSync(mkdtempSync(join(tmpdir(), 'countersign-overlay-')));
-      const overlay = {
-        resources: [relative(folder, join(ROOT, 'manifests'))],
+      const text = await buildOverlay({
+        resources: ['manifests'],
         images: [{ name: 'ghcr.io/countersign/countersign', newName: 'registry.example.com/countersign' }],
-      };
-      writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify(overlay));
-      const { stdout } = await run('kubectl', ['kustomize', folder]);
-      rmSync(folder, { recursive: true });
-      const images = [...podsOf(objectsOf(stdout)).values()].flatMap(containersOf).map(({ image }) => image);
+      });
+      const images = [...podsOf(objectsOf(text)).values()].flatMap(containersOf).map(({ image }) => image);
       expect(images.filter((image) => image?.startsWith('registry.example.com/countersign:'))).toHaveLength(3);
       expect(images.filter((image) => image?.includes('ghcr.io'))).toEqual([]);
+    });
+
+    describe('the overlay of docs/gitops.md, with a namespace, an image and a Redis of its own', () => {
+      const document = readFileSync(join(ROOT, 'docs/gitops.md'), 'utf8');
+      const { version } = parse(readFileSync(join(CHART, 'Chart.yaml'), 'utf8')) as { version: string };
+      const overlay = parse(/```yaml\n(apiVersion: kustomize[^]*?)```/.exec(document)![1]!) as { resources: string[] };
+      const address = /^https:\/\/github\.com\/countersign\/countersign\/\/(manifests\/bases\/[\w-]+)\?ref=v(.+)$/;
+      const resources = overlay.resources.map((each) => address.exec(each)?.slice(1) ?? [each]);
+      let text: string;
+      beforeAll(async () => {
+        text = await buildOverlay({ ...overlay, resources: resources.map(([path]) => path) });
+      });
+
+      test('names every base of this version but the Redis', () => {
+        const wanted = bases.filter((base) => base !== 'redis').map((base) => [`manifests/bases/${base}`, version]);
+        expect([...resources].sort()).toEqual(wanted.sort());
+      });
+
+      test('is in its namespace with everything, to the last address', () => {
+        expect(text).not.toContain(NAMESPACE);
+        const namespaces = objectsOf(text).map(({ metadata }) => metadata.namespace);
+        expect(new Set(namespaces)).toEqual(new Set([undefined, 'edge']));
+        expect(find(objectsOf(text), 'Namespace', 'edge')).toBeDefined();
+        const binding = find(objectsOf(text), 'ClusterRoleBinding', 'countersign-controller');
+        expect(binding?.['subjects']).toEqual([
+          { kind: 'ServiceAccount', name: 'countersign-controller', namespace: 'edge' },
+        ]);
+        const [controller] = podsOf(objectsOf(text)).get('countersign-controller')!.containers;
+        expect(settingsOf(controller!, 'edge').namespace).toBe('edge');
+      });
+
+      test('counts in its Redis, and makes none', () => {
+        expect(text).not.toContain('countersign-redis');
+        const containers = [...podsOf(objectsOf(text)).values()].flatMap(containersOf);
+        const urls = containers
+          .filter(({ args }) => args?.[0] === 'controller' || args?.[0] === 'authorizer')
+          .map((container) => [container.name, settingsOf(container, 'edge').redisUrl?.reveal()]);
+        expect(urls.sort()).toEqual([
+          ['authorizer', 'rediss://redis.data.svc:6379'],
+          ['controller', 'rediss://redis.data.svc:6379'],
+        ]);
+      });
+
+      test('runs its image', () => {
+        const images = [...podsOf(objectsOf(text)).values()].flatMap(containersOf).map(({ image }) => image);
+        expect([...new Set(images)].sort()).toEqual([
+          'docker.io/envoyproxy/envoy:distroless-v1.40.0',
+          `registry.example.com/countersign:${version}`,
+        ]);
+      });
     });
   });
 }
 
-/** As the command line reads them. @throws ConfigError */
-function readFlags(command: SettingCommand, args: readonly string[]): void {
+/** As the process reads them in a pod of that namespace. @throws ConfigError */
+function settingsOf({ args: [command, ...args] = [], env = [] }: Container, namespace = NAMESPACE): Config {
+  const fields: Readonly<Record<string, string>> = { 'metadata.name': 'pod-0', 'metadata.namespace': namespace };
+  const environment: Record<string, string> = {};
+  // Kubernetes leaves a reference to a variable that is not there, or not yet, as it stands.
+  const expanded = (text: string) =>
+    text.replaceAll(/\$\((\w+)\)/g, (_, name: string) => {
+      if (environment[name] === undefined) throw new Error(`no variable ${name} before ${text}`);
+      return environment[name];
+    });
+  for (const { name, value, valueFrom } of env)
+    environment[name] = value === undefined ? fields[valueFrom?.fieldRef?.fieldPath ?? '']! : expanded(value);
+
   const settings: readonly Setting[] = Object.values(SETTINGS);
   const flags: Record<string, string | string[]> = {};
-  for (const arg of args.filter((each) => each.startsWith('--'))) {
+  for (const arg of args.filter((each) => each.startsWith('--')).map(expanded)) {
     const [, flag = '', value = ''] = /^(--[a-z-]+)=(.*)$/.exec(arg) ?? [];
     const setting = settings.find((each) => each.flag === flag);
-    if (!setting?.commands.includes(command)) throw new Error(`${command} has no ${arg}`);
+    if (!setting?.commands.includes(command as SettingCommand)) throw new Error(`${command} has no ${arg}`);
     const before = flags[keyOf(setting)];
     flags[keyOf(setting)] = setting.many ? [...(Array.isArray(before) ? before : []), value] : value;
   }
-  loadConfig({ flags, environment: {}, workingFolder: '/' });
+  return loadConfig({ flags, environment, workingFolder: '/' });
 }

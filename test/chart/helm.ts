@@ -63,10 +63,15 @@ export const objectsOf = (text: string): KubeObject[] =>
 export const nameOf = ({ kind, metadata }: KubeObject): string =>
   `${kind} ${metadata.namespace === undefined ? '' : `${metadata.namespace}/`}${metadata.name}`;
 
-interface Container {
+export interface Container {
   readonly name: string;
   readonly image?: string;
   readonly args?: readonly string[];
+  readonly env?: readonly {
+    readonly name: string;
+    readonly value?: string;
+    readonly valueFrom?: { readonly fieldRef?: { readonly fieldPath: string } };
+  }[];
   readonly restartPolicy?: string;
   readonly securityContext?: unknown;
   readonly lifecycle?: unknown;
