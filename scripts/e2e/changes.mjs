@@ -9,6 +9,8 @@ import { delay, eventually } from './shell.mjs';
 
 export const PARTS = ['changes', 'rotation', 'many', 'kill'];
 const READY_MS = 120_000;
+/** Part of what was due. */
+const LEAST_SENT = 0.9;
 
 /** What the load sends: two dialects, one with a nonce that Redis remembers, a backend signature, and no signature. */
 const CALLERS = [
@@ -37,25 +39,29 @@ export async function runChanges({ cluster, steps, gateway, rps, readme, wanted 
 
   const step = (name, body, { mayFail = false } = {}) =>
     steps.step(`${name}, at ${rps} requests a second`, async () => {
-      const { found, requests, failed, p50Ms, p99Ms, maxMs, lateMs, failures } = await load.measure(body);
+      const { found, requests, failed, elapsedMs, p50Ms, p99Ms, maxMs, lateMs, failures } = await load.measure(body);
       const times = `p50 ${p50Ms} ms, p99 ${p99Ms} ms, max ${maxMs} ms, sent up to ${lateMs} ms late`;
       const text = `${failed} of ${requests} requests failed; ${times}${found === undefined ? '' : `; ${found}`}`;
       const told = [text, ...failures.map((line) => `${line}${accessLogs.explain(line)}`)].join('\n    ');
       if (failed > 0 && !mayFail) throw new Dropped(told);
+      // None failed of requests that were not sent.
+      if (requests < (LEAST_SENT * rps * elapsedMs) / 1000) throw new Error(`too few requests to judge by: ${told}`);
       return told;
     });
-  const workersAfter = async (change) => {
+  const workersAfter = async (count, change) => {
     await change();
     await pods.settled('gateway');
-    return `${await pods.workers()} authorizers a pod`;
+    const found = await pods.workers();
+    if (found !== count) throw new Error(`${found} authorizers a pod, not ${count}`);
+    return `${found} authorizers a pod`;
   };
   const oneWorker = `upgrade ${RELEASE} charts/countersign -n ${NAMESPACE} --reuse-values --set authorizer.workers=1 --wait --timeout 3m`;
 
   try {
     await step('nothing changes for 5 s', () => delay(5_000));
     if (wanted('changes')) {
-      await step('README: helm test, helm upgrade to 3 authorizers', () => workersAfter(() => readme('operate')));
-      await step('helm upgrade to 1 authorizer', () => workersAfter(() => cluster.helm(oneWorker)));
+      await step('README: helm test, helm upgrade to 3 authorizers', () => workersAfter(3, () => readme('operate')));
+      await step('helm upgrade to 1 authorizer', () => workersAfter(1, () => cluster.helm(oneWorker)));
       await step('rollout restart of the controller', () => pods.restart('controller'));
       await step('rollout restart of the gateway', () => pods.restart('gateway'));
       await step('kubectl delete pod, of the gateway', () => pods.deletePod('gateway'));

@@ -44,15 +44,18 @@ export function startLoad(options) {
     useSecret: (keyId, secret) => child.send({ type: 'key', keyId, secret }),
     async measure(body) {
       const before = await read();
+      const startedMs = performance.now();
       const found = await body();
       // What is still under way when the change is over belongs to it.
       await new Promise((resolve) => setTimeout(resolve, 1_000));
       const after = await read();
+      const elapsedMs = performance.now() - startedMs;
       const { p50Ms, p99Ms, maxMs, lateMs, failures } = after;
       return {
         found,
         requests: after.sent - before.sent,
         failed: after.failed - before.failed,
+        elapsedMs,
         p50Ms,
         p99Ms,
         maxMs,
