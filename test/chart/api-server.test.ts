@@ -77,6 +77,32 @@ else
       expect(notes).toContain('The first signed request');
     });
 
+    test.each([
+      ['default', 'http://127.0.0.1:8080/v1/orders'],
+      ['production', 'https://api.example.com:8080/v1/orders'],
+    ])('the command in the notes of %s signs a request with the Secret of a key', async (name, url) => {
+      const [, words = ''] = /\$\(countersign (sign .*)\)$/m.exec(await notesOf(name)) ?? [];
+      const file = join(folder, 'key.yaml');
+      // As kubectl prints it.
+      const data = {
+        keyId: Buffer.from('AKNOTES0000000000001').toString('base64'),
+        secret: Buffer.from('secret-of-the-notes-00000001').toString('base64'),
+      };
+      const metadata = { name: 'partner-signature-key', namespace: 'shop' };
+      const secret = { apiVersion: 'v1', kind: 'Secret', metadata, type: 'countersign.dev/signature-key', data };
+      await writeFile(file, stringify(secret));
+      const args = words
+        .replace("'host: HOST'", 'host:HOST')
+        .replaceAll('HOST', 'api.example.com')
+        .replace('key.yaml', file)
+        .replace('PATH', 'v1/orders')
+        .split(' ');
+      const done = await runCli(args);
+      expect(done).toMatchObject({ exitCode: 0, stderr: '' });
+      expect(done.stdout).toContain(url);
+      expect(done.stdout).toMatch(/SDK-HMAC-SHA256 Access=AKNOTES0000000000001, SignedHeaders=\S*host/);
+    });
+
     test.each(['own-envoy', 'own-envoy-and-gateway'])(
       'the command in the notes of %s prints the ports, the certificate and the name that its authorizers have',
       async (name) => {

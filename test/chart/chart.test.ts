@@ -157,9 +157,49 @@ else {
       expect(stderr).toContain(message);
     });
 
-    test('accepts the values of the GitOps example', async () => {
+    test('is open only where Kubernetes has a type of its own', () => {
+      const schema = parse(readFileSync(join(CHART, 'values.schema.json'), 'utf8')) as Schema;
+      const own = openPaths(schema).filter((path) => !KUBERNETES_TYPES.test(path));
+      expect(own).toEqual(['.global']);
+    });
+
+    test('accepts the values of the GitOps example, whose Redis is asked with its password over TLS', async () => {
       const values = join(ROOT, 'examples/gitops/platform/flux/values.yaml');
-      expect(await helmTemplate('--values', values)).toMatchObject({ code: 0 });
+      const pods = podsOf(objectsOf(await render('--values', values)));
+      const [controller] = pods.get('countersign-controller')!.containers;
+      const authorizer = pods.get('countersign-gateway')!.initContainers!.find(({ name }) => name === 'authorizer');
+      for (const container of [controller!, authorizer!]) {
+        const { redisUrl, redisPasswordFile } = settingsOf(container);
+        expect(redisUrl?.reveal()).toBe('rediss://redis.example.com:6379');
+        expect(redisPasswordFile).toBe('/etc/countersign/redis/password');
+      }
+    });
+  });
+
+  describe('custom resource definitions', () => {
+    const definitions = globSync('crds/*.yaml', { cwd: ROOT }).flatMap((path) =>
+      objectsOf(readFileSync(join(ROOT, path), 'utf8')),
+    );
+    const withAnnotations = (annotations?: KubeObject['metadata']['annotations']) =>
+      new Map(
+        definitions.map((crd) => [
+          nameOf(crd),
+          { ...crd, metadata: { ...crd.metadata, ...(annotations && { annotations }) } },
+        ]),
+      );
+    const rendered = async (...values: string[]) => {
+      const crds = objectsOf(await render('--set', values.join(','))).filter(({ kind }) => kind.startsWith('Custom'));
+      return new Map(crds.map((crd) => [nameOf(crd), crd]));
+    };
+
+    test('are those of crds/, to the last rule, and stay when the release goes', async () => {
+      expect(definitions).toHaveLength(4);
+      expect(await rendered('crds.enabled=true')).toEqual(withAnnotations({ 'helm.sh/resource-policy': 'keep' }));
+    });
+
+    test('go with the release, or do not come with it, where that is wanted', async () => {
+      expect(await rendered('crds.keep=false')).toEqual(withAnnotations());
+      expect(await rendered('crds.enabled=false')).toEqual(new Map());
     });
   });
 
@@ -336,6 +376,27 @@ else {
       });
     });
   });
+}
+
+interface Schema {
+  readonly type?: string | readonly string[];
+  readonly additionalProperties?: unknown;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+}
+
+/** Values whose content the API server knows: parts of pods, rules of policies, labels. */
+const KUBERNETES_TYPES =
+  /\.(\w*(Labels|Annotations|labels|annotations)|nodeSelector|requests|limits|affinity|strategy|behavior|\w*[sS]ecurityContext|(extra(Env|Volumes|VolumeMounts|Containers|Rules|Objects)|tolerations|topologySpreadConstraints|metrics|metricRelabelings|\w+From)\[\])$/;
+
+/** Objects that admit names which the schema does not have. */
+function openPaths({ type, additionalProperties, properties = {}, items }: Schema, path = ''): string[] {
+  const isObject = [type].flat().includes('object');
+  return [
+    ...(isObject && additionalProperties !== false ? [path] : []),
+    ...Object.entries(properties).flatMap(([name, schema]) => openPaths(schema, `${path}.${name}`)),
+    ...(items ? openPaths(items, `${path}[]`) : []),
+  ];
 }
 
 /** As the process reads them in a pod of that namespace. @throws ConfigError */

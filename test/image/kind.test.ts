@@ -60,6 +60,17 @@ describe('kind.mjs', () => {
     expect(calls.filter((call) => call.startsWith('kind create'))).toEqual([]);
   });
 
+  test('e2e takes away a release that is there, and runs the suite on that cluster', () => {
+    // The run ends at its first question, which this kubectl does not answer.
+    const { status, calls } = kind('e2e', { ...all, kubectl: 'test "$1" != config' });
+    expect(status).toBe(1);
+    const order = ['kind load', 'helm uninstall', 'kubectl config view'];
+    const found = order.map((start) => calls.findIndex((call) => call.startsWith(start)));
+    expect(found).toEqual([...found].sort((a, b) => a - b));
+    expect(found[0]).toBeGreaterThan(0);
+    expect(calls.at(found[2]!)).toContain('--context kind-countersign');
+  });
+
   test('ends with the failure of a step', () => {
     const { status, stderr } = kind('up', { ...all, docker: 'test "$1" != build' });
     expect({ status, stderr }).toEqual({ status: 1, stderr: 'docker build failed\n' });

@@ -41,6 +41,12 @@ describe('a dry run of the release', () => {
     expect(files).toEqual(expect.arrayContaining([...wanted, 'crds.yaml', 'install.yaml']));
   });
 
+  test('leaves the chart, where helm is there to pack it', () => {
+    const packed = /^chart +\S*\/(\S+\.tgz)$/m.exec(output)?.[1];
+    if (packed === undefined) expect(output).toContain('not packed: helm is not on PATH');
+    else expect([packed, files.includes(packed)]).toEqual([`countersign-${version}.tgz`, true]);
+  });
+
   test('leaves what the example repository loads from a release, under that name', () => {
     const { resources } = parse(
       readFileSync(join(repository, 'examples/gitops/platform/crds/kustomization.yaml'), 'utf8'),

@@ -1,0 +1,1 @@
+export function readBlocks(text: string): Record<string, string>;
