@@ -1,18 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
 import { eventually } from '../support/eventually.js';
 import { sendHttp1 } from '../support/http.js';
 import { findKubeBinaries } from '../support/kube-api-server.js';
 import { createNamespace } from '../support/kube-operator.js';
 import { must } from '../support/must.js';
-import {
-  startOperatorPlane,
-  type KubeCondition,
-  type KubeObject,
-  type OperatorPlane,
-} from '../support/operator-plane.js';
+import type { KubeCondition, KubeObject } from '../support/operator-plane.js';
 import { backendKey, importedKey, secret, usagePlan } from '../support/resources.js';
-import { sampleKey, serviceFlags, shopGrant, shopGroup, shopKey, shopSecret } from '../support/shop.js';
+import { sampleKey, shopGrant, shopGroup, shopKey, shopSecret, startShop, type Shop } from '../support/shop.js';
 import { tencentHeaders, type SampleKey } from '../support/tencent-sample.js';
 
 const binaries = findKubeBinaries();
@@ -33,20 +27,13 @@ if (typeof binaries === 'string') {
   describe.skip(`bad input to the operator: not run, ${binaries}`, () => test('bad input', () => undefined));
 } else {
   describe('the operator with bad input', () => {
-    let backend: RecordingBackend;
-    let operator: OperatorPlane;
+    let operator: Shop;
 
     beforeAll(async () => {
-      backend = await startBackend();
-      operator = await startOperatorPlane({ binaries, controllerFlags: serviceFlags(backend.port) });
+      operator = await startShop({ binaries, callers: ['good'] });
       await createNamespace(operator.server, 'mobile');
-      await operator.apply(...shopKey('good'), shopGroup('orders'), shopGrant('orders', ['good']));
-      await eventually(async () => expect(await askAs(sampleKey('good'))).toBe(200), SOON);
     }, 180_000);
-    afterAll(async () => {
-      await operator?.close();
-      await backend?.close();
-    }, 60_000);
+    afterAll(() => operator?.close(), 60_000);
 
     const askAs = async (key: SampleKey, target = '/orders/v1'): Promise<number> =>
       (await sendHttp1(operator.data.httpPort, { method: 'GET', target, headers: tencentHeaders(key) })).status;
@@ -226,7 +213,7 @@ if (typeof binaries === 'string') {
         await eventually(async () => expect(await askAs(sampleKey('good'), '/aes/v1')).toBe(503), SOON);
         await operator.apply(must(backendKey('aes', 'A'.repeat(32), 'B'.repeat(16), aes)[1]));
         expect(await healsIn(sampleKey('good'), '/aes/v1')).toBeLessThan(1000);
-        expect(must(backend.last).header('authorization')).toMatch(/\bAccess=shop\/aes\b/);
+        expect(must(operator.backend.last).header('authorization')).toMatch(/\bAccess=shop\/aes\b/);
         await becomes('SignatureKey', 'aes', { status: 'True' });
         await becomes('ApiGroup', 'aes', { status: 'True' });
       });

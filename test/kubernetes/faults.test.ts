@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
 import { eventually } from '../support/eventually.js';
 import { findKubeBinaries } from '../support/kube-api-server.js';
-import { startOperatorPlane, type OperatorPlane } from '../support/operator-plane.js';
-import { askAll, serviceFlags, shopGrant, shopGroup, shopKey, shopSecret } from '../support/shop.js';
+import type { OperatorPlane } from '../support/operator-plane.js';
+import { askAll, shopGrant, shopGroup, shopKey, shopSecret, startShop } from '../support/shop.js';
 
 const binaries = findKubeBinaries();
 
@@ -45,29 +44,17 @@ if (typeof binaries === 'string') {
   describe.skip(`the operator under faults: not run, ${binaries}`, () => test('faults', () => undefined));
 } else {
   describe('the operator under faults', () => {
-    let backend: RecordingBackend;
     let operator: OperatorPlane;
 
     beforeAll(async () => {
-      backend = await startBackend();
-      operator = await startOperatorPlane({
+      operator = await startShop({
         binaries,
-        controllerFlags: serviceFlags(backend.port),
+        callers: ['caller', 'other'],
         // Without the watch cache a compaction of the store is what a watch sees.
         serverFlags: ['--watch-cache=false'],
       });
-      await operator.apply(
-        ...shopKey('caller'),
-        ...shopKey('other'),
-        shopGroup('orders'),
-        shopGrant('orders', ['caller', 'other']),
-      );
-      await eventually(async () => expect(await statuses()).toEqual([200]), SOON);
     }, 180_000);
-    afterAll(async () => {
-      await operator?.close();
-      await backend?.close();
-    }, 60_000);
+    afterAll(() => operator?.close(), 60_000);
 
     const statuses = (key = 'caller', target = '/orders/v1') => askAll(operator.data.httpPort, key, target);
     const setState = (state: 'Enabled' | 'Disabled') => operator.apply(shopKey('caller', { state })[0]!);

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
 import { eventually } from '../support/eventually.js';
 import { startFaultProxy } from '../support/fault-proxy.js';
 import { findKubeBinaries } from '../support/kube-api-server.js';
 import { connectAs } from '../support/kube-operator.js';
-import { startOperatorPlane, type OperatorPlane, type Replica } from '../support/operator-plane.js';
-import { ask, askAll, sampleKey, serviceFlags, shopGrant, shopGroup, shopKey } from '../support/shop.js';
+import type { OperatorPlane, Replica } from '../support/operator-plane.js';
+import { ask, askAll, sampleKey, shopGrant, shopGroup, shopKey, startShop } from '../support/shop.js';
 import { startSteadyLoad } from '../support/steady-load.js';
 
 const binaries = findKubeBinaries();
@@ -15,28 +14,12 @@ if (typeof binaries === 'string') {
   describe.skip(`controllers that change: not run, ${binaries}`, () => test('leaders', () => undefined));
 } else {
   describe('controllers that change', () => {
-    let backend: RecordingBackend;
     let operator: OperatorPlane;
 
     beforeAll(async () => {
-      backend = await startBackend();
-      operator = await startOperatorPlane({
-        binaries,
-        replicas: 2,
-        controllerFlags: serviceFlags(backend.port),
-      });
-      await operator.apply(
-        ...shopKey('caller'),
-        ...shopKey('steady'),
-        shopGroup('orders'),
-        shopGrant('orders', ['caller', 'steady']),
-      );
-      await serves(200);
+      operator = await startShop({ binaries, replicas: 2, callers: ['caller', 'steady'] });
     }, 180_000);
-    afterAll(async () => {
-      await operator?.close();
-      await backend?.close();
-    }, 60_000);
+    afterAll(() => operator?.close(), 60_000);
 
     const statuses = () => askAll(operator.data.httpPort, 'caller', '/orders/v1');
     const setState = (state: 'Enabled' | 'Disabled') => operator.apply(shopKey('caller', { state })[0]!);

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { setTimeout as delay } from 'node:timers/promises';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
 import { eventually } from '../support/eventually.js';
 import { findKubeBinaries } from '../support/kube-api-server.js';
-import { startOperatorPlane, type OperatorPlane } from '../support/operator-plane.js';
-import { askAll, serviceFlags, shopGrant, shopGroup, shopKey } from '../support/shop.js';
+import type { OperatorPlane } from '../support/operator-plane.js';
+import { askAll, shopKey, startShop } from '../support/shop.js';
 
 const binaries = findKubeBinaries();
 /** Longer than any timeout of watches, Lease and requests. */
@@ -14,20 +13,12 @@ if (typeof binaries === 'string') {
   describe.skip(`a long stall of the API server: not run, ${binaries}`, () => test('stall', () => undefined));
 } else {
   describe('an API server that is silent for 120 s on connections that stay open', () => {
-    let backend: RecordingBackend;
     let operator: OperatorPlane;
 
     beforeAll(async () => {
-      backend = await startBackend();
-      operator = await startOperatorPlane({ binaries, controllerFlags: serviceFlags(backend.port) });
-      await operator.apply(...shopKey('caller'), ...shopKey('other'), shopGroup('orders'));
-      await operator.apply(shopGrant('orders', ['caller', 'other']));
-      await eventually(async () => expect(await statuses()).toEqual([200]), { withinMs: 15_000, everyMs: 20 });
+      operator = await startShop({ binaries, callers: ['caller', 'other'] });
     }, 180_000);
-    afterAll(async () => {
-      await operator?.close();
-      await backend?.close();
-    }, 60_000);
+    afterAll(() => operator?.close(), 60_000);
 
     const statuses = (key = 'caller') => askAll(operator.data.httpPort, key, '/orders/v1');
 

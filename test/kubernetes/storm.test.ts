@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
 import { eventually } from '../support/eventually.js';
 import { findKubeBinaries } from '../support/kube-api-server.js';
-import { startOperatorPlane, type KubeObject, type OperatorPlane } from '../support/operator-plane.js';
+import type { KubeObject, OperatorPlane } from '../support/operator-plane.js';
 import { randomFrom, shuffled } from '../support/random.js';
-import { ask, serviceFlags, shopGrant, shopGroup, shopKey } from '../support/shop.js';
+import { ask, shopGrant, shopGroup, shopKey, startShop } from '../support/shop.js';
 
 const binaries = findKubeBinaries();
 const KILLS = 50;
@@ -64,23 +63,15 @@ if (typeof binaries === 'string') {
   describe.skip(`a controller that is killed again and again: not run, ${binaries}`, () => test('x', () => undefined));
 } else {
   describe('a controller that is killed again and again while objects are applied', () => {
-    let backend: RecordingBackend;
     let operator: OperatorPlane;
 
     beforeAll(async () => {
-      backend = await startBackend();
-      operator = await startOperatorPlane({
+      operator = await startShop({
         binaries,
-        controllerFlags: [
-          ...serviceFlags(backend.port),
-          ...['--lease-duration', '1s', '--lease-renew-deadline', '800ms', '--lease-retry-period', '100ms'],
-        ],
+        controllerFlags: ['--lease-duration', '1s', '--lease-renew-deadline', '800ms', '--lease-retry-period', '100ms'],
       });
     }, 180_000);
-    afterAll(async () => {
-      await operator?.close();
-      await backend?.close();
-    }, 60_000);
+    afterAll(() => operator?.close(), 60_000);
 
     interface Stored {
       readonly kind: string;

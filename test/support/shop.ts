@@ -1,11 +1,15 @@
-/** Objects of namespace `shop` as an API server takes them, for tests that count what is served. */
+/** Namespace `shop`: its objects as an API server takes them, and the operator that serves them. */
+import { startBackend, type RecordingBackend } from './backend.js';
+import { eventually } from './eventually.js';
 import { sendHttp1 } from './http.js';
-import type { KubeObject } from './operator-plane.js';
+import {
+  startOperatorPlane,
+  type KubeObject,
+  type OperatorPlane,
+  type OperatorPlaneOptions,
+} from './operator-plane.js';
 import { apiGroup, grant, importedKey, secret } from './resources.js';
 import { tencentHeaders, type SampleKey } from './tencent-sample.js';
-
-/** `host:port` is where the controllers are told that Service `shop/echo` is. */
-export const serviceFlags = (port: number): string[] => ['--service', `shop/echo:80=127.0.0.1:${String(port)}`];
 
 /** Base path `/NAME`, one API for every path, backend `shop/echo`. */
 export const shopGroup = (name: string, spec: KubeObject = {}): KubeObject =>
@@ -40,4 +44,49 @@ export const ask = async (port: number, keyName: string, target: string): Promis
 export async function askAll(port: number, keyName: string, target: string, count = 16): Promise<number[]> {
   const answers = await Promise.all(Array.from({ length: count }, () => ask(port, keyName, target)));
   return [...new Set(answers)].sort();
+}
+
+export interface ShopOptions extends OperatorPlaneOptions {
+  /** Keys that group `orders` is granted to; without any there is no group either. */
+  readonly callers?: readonly string[];
+}
+
+export interface Shop extends OperatorPlane {
+  /** What Service `shop/echo` leads to. */
+  readonly backend: RecordingBackend;
+}
+
+/** The operator before a backend. Resolves when every caller is served `/orders/…` by all workers. */
+export async function startShop({ callers = [], controllerFlags = [], ...options }: ShopOptions): Promise<Shop> {
+  const backend = await startBackend();
+  const closers = [() => backend.close()];
+  const close = async () => {
+    for (const each of closers.splice(0).reverse()) await each();
+  };
+  try {
+    const operator = await startOperatorPlane({
+      ...options,
+      controllerFlags: ['--service', `shop/echo:80=127.0.0.1:${String(backend.port)}`, ...controllerFlags],
+    });
+    closers.push(() => operator.close());
+    if (callers.length > 0)
+      await operator.apply(
+        ...callers.flatMap((name) => shopKey(name)),
+        shopGroup('orders'),
+        shopGrant('orders', callers),
+      );
+    await eventually(
+      async () => {
+        for (const name of callers) {
+          const answers = await askAll(operator.data.httpPort, name, '/orders/v1');
+          if (answers.join() !== '200') throw new Error(`/orders/v1 answers ${name} with ${answers.join(' and ')}`);
+        }
+      },
+      { withinMs: 30_000, everyMs: 20 },
+    );
+    return { ...operator, backend, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
