@@ -1,16 +1,13 @@
-/**
- * A real kube-apiserver with its etcd: objects, CRDs with CEL, RBAC, watch, but no controllers and no nodes.
- * The binaries are those of KUBEBUILDER_ASSETS (as setup-envtest fills it) or of PATH.
- */
+/** A real kube-apiserver with its etcd: objects, CRDs with CEL, RBAC, watch, but no controllers and no nodes. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { accessSync, constants } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { eventually } from './eventually.js';
+import { findProgram } from './find-program.js';
 import { freePort } from './ports.js';
 
 export interface KubeResponse {
@@ -42,21 +39,8 @@ export interface KubeBinaries {
 }
 
 /** The binaries, or one line that says what is missing. */
-export function findKubeBinaries(environment: NodeJS.ProcessEnv = process.env): KubeBinaries | string {
-  const folders = [environment['KUBEBUILDER_ASSETS'], ...(environment['PATH'] ?? '').split(delimiter)];
-  const find = (name: string) => {
-    for (const folder of folders) {
-      if (!folder) continue;
-      try {
-        accessSync(join(folder, name), constants.X_OK);
-        return join(folder, name);
-      } catch {
-        continue;
-      }
-    }
-    return undefined;
-  };
-  const [etcd, apiServer] = [find('etcd'), find('kube-apiserver')];
+export function findKubeBinaries(): KubeBinaries | string {
+  const [etcd, apiServer] = [findProgram('etcd'), findProgram('kube-apiserver')];
   if (etcd && apiServer) return { etcd, apiServer };
   const missing = [...(etcd ? [] : ['etcd']), ...(apiServer ? [] : ['kube-apiserver'])].join(' and ');
   return `${missing} found neither in KUBEBUILDER_ASSETS nor on PATH (setup-envtest installs both)`;

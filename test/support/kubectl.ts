@@ -1,7 +1,7 @@
-/** The real kubectl, of KUBEBUILDER_ASSETS or PATH. */
+/** The real kubectl. */
 import { execFile } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { findProgram } from './find-program.js';
 
 export interface KubectlResult {
   readonly exitCode: number;
@@ -13,17 +13,9 @@ export interface KubectlResult {
 export type Kubectl = (args: readonly string[], stdin?: string) => Promise<KubectlResult>;
 
 /** The executable, or one line that says what is missing. */
-export function findKubectl(environment: NodeJS.ProcessEnv = process.env): { readonly path: string } | string {
-  for (const folder of [environment['KUBEBUILDER_ASSETS'], ...(environment['PATH'] ?? '').split(delimiter)]) {
-    if (!folder) continue;
-    try {
-      accessSync(join(folder, 'kubectl'), constants.X_OK);
-      return { path: join(folder, 'kubectl') };
-    } catch {
-      continue;
-    }
-  }
-  return 'kubectl found neither in KUBEBUILDER_ASSETS nor on PATH';
+export function findKubectl(): { readonly path: string } | string {
+  const path = findProgram('kubectl');
+  return path === undefined ? 'kubectl found neither in KUBEBUILDER_ASSETS nor on PATH' : { path };
 }
 
 /** kubectl with a kubeconfig. Its caches go beside that file. */
