@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Authorizer } from '../authz/authorizer.js';
-import { mergeRoutes, routesOf, type RouteEntry } from '../authz/table.js';
+import { Routes } from '../authz/routes.js';
 import type { Clock } from '../lib/clock.js';
 import type { Model } from '../model/model.js';
 import { summarize, policySnapshot } from '../policy/epoch.js';
@@ -74,33 +74,25 @@ export function createPolicyPublisher(options: PolicyPublisherOptions): PolicyPu
   let authorizers = 1;
   let routesHeld = false;
   let revision = 0;
-  /** Routes of the model, and with those that Envoys may still have. */
-  let current: ReadonlyMap<string, RouteEntry> = new Map();
-  let routes = current;
-  /** When each route was seen to differ from the model's first. */
+  /** Of the model, and those that Envoys may still have. */
+  let routes = Routes.none;
+  /** When each of `routes.kept` was seen to differ from the model's first. */
   let retiredMs = new Map<string, number>();
 
   function publish(): void {
     if (!content || !summary || !isLeader()) return;
     revision += 1;
-    const retired = [...retiredMs.keys()].flatMap((id) => {
-      const entry = routes.get(id);
-      return entry ? [{ route: entry.route, apis: [...entry.apis].sort() }] : [];
-    });
+    const retired = [...routes.kept.values()].map(({ route, apis }) => ({ route, apis: [...apis].sort() }));
     plane.setSnapshot(policySnapshot(content, { ...summary, revision, authorizers, routesHeld, retired }));
   }
 
   /** Keeps what authorizers keep that were there all the time, for those that start meanwhile. */
   function retire(model: Model): void {
-    current = new Map(model.groups.flatMap((group) => [...routesOf(group)]));
     const nowMs = clock();
-    const isOver = (id: string): boolean => !isLeader() && nowMs - (retiredMs.get(id) ?? nowMs) > STANDBY_RETIRED_MS;
-    routes = mergeRoutes(current, new Map([...routes].filter(([id]) => !isOver(id))));
-    const differs = ({ route, apis, retired }: RouteEntry): boolean =>
-      retired || apis.size > (current.get(route.id)?.apis.size ?? 0);
-    retiredMs = new Map(
-      [...routes].flatMap(([id, entry]) => (differs(entry) ? [[id, retiredMs.get(id) ?? nowMs] as const] : [])),
-    );
+    const isOver = ([, sinceMs]: readonly [string, number]): boolean => nowMs - sinceMs > STANDBY_RETIRED_MS;
+    const forgotten = new Set(isLeader() ? [] : [...retiredMs].filter(isOver).map(([id]) => id));
+    routes = routes.next(model.groups, { forgotten });
+    retiredMs = new Map([...routes.kept.keys()].map((id) => [id, retiredMs.get(id) ?? nowMs]));
   }
 
   return {
@@ -119,7 +111,7 @@ export function createPolicyPublisher(options: PolicyPublisherOptions): PolicyPu
     dropRetired() {
       if (routesHeld) return;
       routesHeld = true;
-      routes = current;
+      routes = routes.withoutKept();
       retiredMs.clear();
       publish();
     },

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../lib/clock.js';
 import { errorMessage } from '../lib/errors.js';
+import { listChanges } from '../lib/list-changes.js';
 import { createMemoryStore } from '../ratelimit/memory.js';
 import type { CounterStore } from '../ratelimit/store.js';
 import { forgetKeys } from '../signature/dialects.js';
@@ -12,7 +13,8 @@ import type { Decision } from './decision.js';
 import { check, type CheckDependencies } from './pipeline.js';
 import { internalError } from './reply.js';
 import type { CheckRequest } from './request.js';
-import { buildTable, dropRetired, type RouteEntry, type Table } from './table.js';
+import type { RouteEntry } from './routes.js';
+import { buildTable, dropRetired, type Table } from './table.js';
 
 export interface AuthorizerOptions {
   readonly store: CounterStore;
@@ -43,8 +45,7 @@ export interface Authorizer {
 
 /** Derived keys of revoked or changed secrets must not outlive them in a cache. */
 function forgetChangedKeys(before: Table, after: Table): void {
-  if (before.keysById === after.keysById) return;
-  for (const [keyId, key] of before.keysById) if (after.keysById.get(keyId) !== key) forgetKeys(keyId);
+  for (const { keyId } of listChanges(before.model.callerKeys, after.model.callerKeys).gone) forgetKeys(keyId);
 }
 
 /** Give `check` to a transport; it closes nothing that it was given. */

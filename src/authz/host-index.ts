@@ -2,6 +2,7 @@
  * Which base path, or environment segment below one, a path falls under on a host. Envoy chooses by the raw path; a
  * backend that decodes it may see the place of another group, perhaps one that asks for signatures. design.md §5.1.
  */
+import { listChanges } from '../lib/list-changes.js';
 import type { Group } from '../model/model.js';
 import { otherReadings } from './guard/path.js';
 
@@ -35,7 +36,17 @@ function* placesOf({
   for (const { match } of environments) if (match.type === 'Hostname') yield [match.value, base];
 }
 
-export function indexHosts(source: readonly Group[]): HostIndex {
+/** Most edits of a group leave its places as they are, and with them the index. */
+function samePlaces(before: readonly Group[], after: readonly Group[]): boolean {
+  const { gone, come } = listChanges(before, after);
+  const textOf = (groups: readonly Group[]): string =>
+    [...new Set(groups.flatMap((group) => [...placesOf(group)].map((place) => JSON.stringify(place))))].sort().join();
+  return textOf(gone) === textOf(come);
+}
+
+/** @param previous the index of another time: what it has of these places is not worked out again. */
+export function indexHosts(source: readonly Group[], previous?: HostIndex): HostIndex {
+  if (previous && samePlaces(previous.source, source)) return { ...previous, source };
   const hosts = new Map<string, Host>();
   for (const group of source) {
     for (const [hostname, prefix] of placesOf(group)) {

@@ -9,7 +9,8 @@ import { guardHeaders } from './guard/headers.js';
 import { isCanonicalPath, isTargetText, otherReadings } from './guard/path.js';
 import { UNKNOWN_SCOPE, type Passed, type Refused, type Scope } from './refused.js';
 import type { CheckRequest } from './request.js';
-import type { CompiledEnvironment, CompiledGroup, RouteEntry, Table } from './table.js';
+import type { RouteEntry } from './routes.js';
+import type { CompiledEnvironment, CompiledGroup, Table } from './table.js';
 
 /** Context route of requests whose stage names no environment; the group's key follows. */
 export const UNKNOWN_ENVIRONMENT_ROUTE = 'unknown-environment:';

@@ -1,32 +1,34 @@
 /**
  * The authorizer's lookup table: an immutable index over the model. Keys × APIs are never multiplied out;
- * grants and plans are found through the key. A group whose object did not change keeps its compiled form,
- * so an edit costs what it touches.
+ * grants and plans are found through the key. A table is built on the one before it, so an edit costs what it
+ * touches: nothing of what did not change is compiled, indexed or copied again.
  */
-import type {
-  AdmittedNamespaces,
-  Api,
-  CallerKey,
-  Environment,
-  Grant,
-  Group,
-  Model,
-  Plan,
-  ResourceKey,
-  Route,
-  Target,
+import {
+  EMPTY_MODEL,
+  type AdmittedNamespaces,
+  type CallerKey,
+  type Environment,
+  type Grant,
+  type Group,
+  type Model,
+  type Plan,
+  type ResourceKey,
+  type Target,
 } from '../model/model.js';
+import { LayeredMap } from '../lib/layered-map.js';
+import { listChanges } from '../lib/list-changes.js';
 import { compileApis, type ApiMatcher } from './api-matcher.js';
 import { indexHosts, type HostIndex } from './host-index.js';
 import { compileSourceRanges, type SourceRanges } from './guard/source-ranges.js';
+import { Routes, type RouteEntry } from './routes.js';
 
 export interface Table {
   readonly model: Model;
   /** By key id, the text on the wire. */
-  readonly keysById: ReadonlyMap<string, CallerKey>;
-  readonly groups: ReadonlyMap<ResourceKey, CompiledGroup>;
+  readonly keysById: LayeredMap<string, CallerKey>;
+  readonly groups: LayeredMap<ResourceKey, CompiledGroup>;
   /** What Envoy may still ask for: the routes of this table and the retired ones of its predecessors. */
-  readonly routes: ReadonlyMap<string, RouteEntry>;
+  readonly routes: Routes;
   readonly hosts: HostIndex;
   readonly grants: TargetIndex<Grant>;
   readonly plans: TargetIndex<Plan>;
@@ -35,7 +37,6 @@ export interface Table {
 export interface CompiledGroup {
   readonly group: Group;
   readonly environments: ReadonlyMap<string, CompiledEnvironment>;
-  readonly routes: ReadonlyMap<string, RouteEntry>;
   /** Values of X-Stage and path segments that choose an environment of this group. */
   readonly stages: ReadonlySet<string>;
   readonly segments: ReadonlySet<string>;
@@ -46,15 +47,6 @@ export interface CompiledEnvironment {
   readonly matcher: ApiMatcher;
   /** By API name; absent = every address. */
   readonly sourceRanges: ReadonlyMap<string, SourceRanges>;
-}
-
-/** A route as Envoy may have it. Group settings come from the table, what Envoy does with the request from here. */
-export interface RouteEntry {
-  readonly route: Route;
-  /** Names of the APIs that are, or until the last `dropRetired` were, under the route. */
-  readonly apis: ReadonlySet<string>;
-  /** Not in the current model: Envoy may not have acked its removal. */
-  readonly retired: boolean;
 }
 
 interface Bound {
@@ -68,39 +60,61 @@ export interface TargetMatch<T> {
   readonly specific: boolean;
 }
 
-/** Finds what binds a key to an API, by caller key first: a key has few grants and plans, a group may have thousands. */
-export interface TargetIndex<T> {
-  readonly source: readonly T[];
-  matches(callerKey: ResourceKey, group: ResourceKey, environment: string, api: string): readonly TargetMatch<T>[];
+interface Indexed<T> {
+  readonly value: T;
+  readonly byGroup: ReadonlyMap<ResourceKey, readonly Target[]>;
 }
 
-function groupTargets(targets: readonly Target[]): Map<ResourceKey, Target[]> {
+function indexed<T extends Bound>(value: T): Indexed<T> {
   const byGroup = new Map<ResourceKey, Target[]>();
-  for (const target of targets) {
+  for (const target of value.targets) {
     const known = byGroup.get(target.group);
     if (known) known.push(target);
     else byGroup.set(target.group, [target]);
   }
-  return byGroup;
+  return { value, byGroup };
 }
 
-function indexTargets<T extends Bound>(source: readonly T[]): TargetIndex<T> {
-  interface Entry {
-    readonly value: T;
-    readonly byGroup: ReadonlyMap<ResourceKey, readonly Target[]>;
+/**
+ * Finds what binds a key to an API, by caller key first: a key has few grants and plans, a group may have thousands.
+ * Immutable.
+ */
+export class TargetIndex<T extends Bound> {
+  private constructor(
+    private readonly source: readonly T[],
+    private readonly byKey: LayeredMap<ResourceKey, readonly Indexed<T>[]>,
+  ) {}
+
+  static empty<T extends Bound>(): TargetIndex<T> {
+    return new TargetIndex<T>([], LayeredMap.empty());
   }
-  const byKey = new Map<ResourceKey, Entry[]>();
-  for (const value of source) {
-    const entry: Entry = { value, byGroup: groupTargets(value.targets) };
-    for (const key of new Set(value.callerKeys)) {
-      const entries = byKey.get(key);
-      if (entries) entries.push(entry);
-      else byKey.set(key, [entry]);
+
+  /** The index of `source`; itself where that holds what is indexed already. */
+  next(source: readonly T[]): TargetIndex<T> {
+    const { gone, come } = listChanges(this.source, source);
+    if (gone.length + come.length === 0) return this;
+    const goes = new Set(gone);
+    const changes = new Map<ResourceKey, Indexed<T>[]>();
+    const changed = (key: ResourceKey): Indexed<T>[] => {
+      let entries = changes.get(key);
+      if (!entries) {
+        entries = (this.byKey.get(key) ?? []).filter(({ value }) => !goes.has(value));
+        changes.set(key, entries);
+      }
+      return entries;
+    };
+    for (const { callerKeys } of gone) for (const key of callerKeys) changed(key);
+    for (const value of come) {
+      const entry = indexed(value);
+      for (const key of new Set(value.callerKeys)) changed(key).push(entry);
     }
+    const found = new Map([...changes].map(([key, entries]) => [key, entries.length > 0 ? entries : undefined]));
+    return new TargetIndex(source, this.byKey.with(found));
   }
-  function matches(callerKey: ResourceKey, group: ResourceKey, environment: string, api: string): TargetMatch<T>[] {
+
+  matches(callerKey: ResourceKey, group: ResourceKey, environment: string, api: string): readonly TargetMatch<T>[] {
     const found: TargetMatch<T>[] = [];
-    for (const { value, byGroup } of byKey.get(callerKey) ?? []) {
+    for (const { value, byGroup } of this.byKey.get(callerKey) ?? []) {
       let covered = false;
       let specific = false;
       for (const target of byGroup.get(group) ?? []) {
@@ -112,7 +126,6 @@ function indexTargets<T extends Bound>(source: readonly T[]): TargetIndex<T> {
     }
     return found;
   }
-  return { source, matches };
 }
 
 function compileEnvironment(environment: Environment): CompiledEnvironment {
@@ -121,30 +134,6 @@ function compileEnvironment(environment: Environment): CompiledEnvironment {
     if (api.access.sourceRanges) sourceRanges.set(api.name, compileSourceRanges(api.access.sourceRanges));
   }
   return { environment, matcher: compileApis(environment.apis), sourceRanges };
-}
-
-/** Translation keeps the identity of groups that did not change. */
-const routesByGroup = new WeakMap<Group, ReadonlyMap<string, RouteEntry>>();
-
-/** Routes of a group, the same entries for the same group. */
-export function routesOf(group: Group): ReadonlyMap<string, RouteEntry> {
-  let routes = routesByGroup.get(group);
-  if (!routes) routesByGroup.set(group, (routes = collectRoutes(group)));
-  return routes;
-}
-
-function collectRoutes(group: Group): Map<string, RouteEntry> {
-  const names = new Map<string, { route: Route; apis: Set<string> }>();
-  const add = (route: Route, api?: Api): void => {
-    let entry = names.get(route.id);
-    if (!entry) names.set(route.id, (entry = { route, apis: new Set() }));
-    if (api) entry.apis.add(api.name);
-  };
-  for (const environment of group.environments) {
-    add(environment.route);
-    for (const api of environment.apis) add(api.route, api);
-  }
-  return new Map([...names].map(([id, entry]) => [id, { ...entry, retired: false }]));
 }
 
 function compileGroup(group: Group): CompiledGroup {
@@ -157,64 +146,55 @@ function compileGroup(group: Group): CompiledGroup {
   return {
     group,
     environments: new Map(group.environments.map((each) => [each.name, compileEnvironment(each)])),
-    routes: routesOf(group),
     stages,
     segments,
   };
 }
 
-/** Routes of the new model plus those Envoy may still have. A name once under a route stays accepted there until `dropRetired`. */
-export function mergeRoutes(
-  current: ReadonlyMap<string, RouteEntry>,
-  previous: ReadonlyMap<string, RouteEntry>,
-): Map<string, RouteEntry> {
-  const merged = new Map(current);
-  for (const [id, before] of previous) {
-    const now = merged.get(id);
-    if (!now) merged.set(id, before.retired ? before : { ...before, retired: true });
-    else if (before.apis !== now.apis) merged.set(id, { ...now, apis: new Set([...now.apis, ...before.apis]) });
-  }
-  return merged;
+const EMPTY_TABLE: Table = {
+  model: EMPTY_MODEL,
+  keysById: LayeredMap.empty(),
+  groups: LayeredMap.empty(),
+  routes: Routes.none,
+  hosts: indexHosts([]),
+  grants: TargetIndex.empty(),
+  plans: TargetIndex.empty(),
+};
+
+function nextKeys({ model, keysById }: Table, callerKeys: readonly CallerKey[]): Table['keysById'] {
+  const { gone, come } = listChanges(model.callerKeys, callerKeys);
+  const changes = new Map<string, CallerKey | undefined>();
+  for (const key of gone) if (keysById.get(key.keyId) === key) changes.set(key.keyId, undefined);
+  for (const key of come) changes.set(key.keyId, key);
+  return keysById.with(changes);
 }
 
-const sameItems = (a: readonly unknown[], b: readonly unknown[]): boolean =>
-  a === b || (a.length === b.length && a.every((item, i) => item === b[i]));
+function nextGroups({ model, groups: before }: Table, groups: readonly Group[]): Table['groups'] {
+  const { gone, come } = listChanges(model.groups, groups);
+  const changes = new Map<ResourceKey, CompiledGroup | undefined>(gone.map(({ key }) => [key, undefined]));
+  for (const group of come) changes.set(group.key, compileGroup(group));
+  return before.with(changes);
+}
 
 /**
  * Index of `model`. Routes that only `previous` knows stay answerable under the new settings until `dropRetired`:
  * make before break, design.md §3.
  * @param retired routes that others still have: those of a table that was not built on `previous` itself.
  */
-export function buildTable(model: Model, previous?: Table, retired: readonly RouteEntry[] = []): Table {
-  const groups = new Map<ResourceKey, CompiledGroup>();
-  const routes = new Map<string, RouteEntry>();
-  for (const group of model.groups) {
-    const known = previous?.groups.get(group.key);
-    const compiled = known?.group === group ? known : compileGroup(group);
-    groups.set(group.key, compiled);
-    for (const [id, entry] of compiled.routes) routes.set(id, entry);
-  }
-  const before = new Map([...retired.map((entry) => [entry.route.id, entry] as const), ...(previous?.routes ?? [])]);
+export function buildTable(model: Model, previous = EMPTY_TABLE, retired: readonly RouteEntry[] = []): Table {
   return {
     model,
-    keysById:
-      previous && sameItems(previous.model.callerKeys, model.callerKeys)
-        ? previous.keysById
-        : new Map(model.callerKeys.map((key) => [key.keyId, key])),
-    groups,
-    hosts: previous && sameItems(previous.hosts.source, model.groups) ? previous.hosts : indexHosts(model.groups),
-    routes: before.size > 0 ? mergeRoutes(routes, before) : routes,
-    grants: previous && sameItems(previous.grants.source, model.grants) ? previous.grants : indexTargets(model.grants),
-    plans: previous && sameItems(previous.plans.source, model.plans) ? previous.plans : indexTargets(model.plans),
+    keysById: nextKeys(previous, model.callerKeys),
+    groups: nextGroups(previous, model.groups),
+    routes: previous.routes.next(model.groups, { retired }),
+    hosts: indexHosts(model.groups, previous.hosts),
+    grants: previous.grants.next(model.grants),
+    plans: previous.plans.next(model.plans),
   };
 }
 
 /** The table without what only predecessors knew, once every Envoy has acked the new routes. */
-export function dropRetired(table: Table): Table {
-  const routes = new Map<string, RouteEntry>();
-  for (const compiled of table.groups.values()) for (const [id, entry] of compiled.routes) routes.set(id, entry);
-  return { ...table, routes };
-}
+export const dropRetired = (table: Table): Table => ({ ...table, routes: table.routes.withoutKept() });
 
 /** `allowedAuthorizers` of a key. */
 export const admitsNamespace = (admits: AdmittedNamespaces, namespace: string): boolean =>
