@@ -28,10 +28,10 @@ const MIN_READER = 1;
 /** Everything but the epoch. */
 export function encodePolicy(model: Model): Resources {
   return new Map([
-    [KEY_TYPE, byName(model.callerKeys, KEY_TYPE, keyFields)],
-    [GROUP_TYPE, byName(model.groups, GROUP_TYPE, groupFields)],
-    [GRANT_TYPE, byName(model.grants, GRANT_TYPE, grantFields)],
-    [PLAN_TYPE, byName(model.plans, PLAN_TYPE, planFields)],
+    [KEY_TYPE, encodeKeys(model.callerKeys)],
+    [GROUP_TYPE, encodeGroups(model.groups)],
+    [GRANT_TYPE, encodeGrants(model.grants)],
+    [PLAN_TYPE, encodePlans(model.plans)],
   ]);
 }
 
@@ -58,18 +58,26 @@ export function encodeResource(typeUrl: string, fields: object): VersionedResour
 /** Content hash of a resource's bytes. The reader compares: what it holds is what was sent. */
 export const policyVersion = (value: Uint8Array): string => hexHash(value, VERSION_LENGTH);
 
-function byName<T extends { readonly key: string }>(
-  members: readonly T[],
+type ByName = ReadonlyMap<string, VersionedResource>;
+
+/** The same list gives the same map, so that whoever reads maps need not look into those that stayed. */
+function encoderOf<T extends { readonly key: string }>(
   typeUrl: string,
   fieldsOf: (member: T) => object,
-): Map<string, VersionedResource> {
-  return new Map(
-    members.map((member) => {
+): (members: readonly T[]) => ByName {
+  const maps = new WeakMap<readonly T[], ByName>();
+  return (members) => {
+    const known = maps.get(members);
+    if (known) return known;
+    const byName = new Map<string, VersionedResource>();
+    for (const member of members) {
       let resource = encoded.get(member);
       if (!resource) encoded.set(member, (resource = encodeResource(typeUrl, fieldsOf(member))));
-      return [member.key, resource];
-    }),
-  );
+      byName.set(member.key, resource);
+    }
+    maps.set(members, byName);
+    return byName;
+  };
 }
 
 const keyFields = ({ keyId, identity, state, notBeforeMs, expirationMs, secrets, admits }: CallerKey) => ({
@@ -182,3 +190,8 @@ function groupFields({ hostnames, basePath, errors, environments }: Group) {
     signatures: signatures.list,
   };
 }
+
+const encodeKeys = encoderOf(KEY_TYPE, keyFields);
+const encodeGroups = encoderOf(GROUP_TYPE, groupFields);
+const encodeGrants = encoderOf(GRANT_TYPE, grantFields);
+const encodePlans = encoderOf(PLAN_TYPE, planFields);

@@ -78,6 +78,8 @@ export class PolicyStaging {
     [GRANT_TYPE]: new Map(),
     [PLAN_TYPE]: new Map(),
   };
+  /** Members of each set; a set keeps its list until one of them changes. */
+  readonly #lists = new Map<string, readonly unknown[]>();
   /** Names that were refused; the server must send them again after a reconnection. */
   readonly #refused = new Set<string>();
   #hash = new SetHash();
@@ -105,6 +107,7 @@ export class PolicyStaging {
   /** Forgets the set, not the revision. */
   clear(): void {
     for (const type of CONTENT_TYPES) this.#sets[type].clear();
+    this.#lists.clear();
     this.#refused.clear();
     this.#hash = new SetHash();
   }
@@ -149,6 +152,7 @@ export class PolicyStaging {
     const set = this.#setOf(typeUrl) as Map<string, Staged<unknown>>;
     const before = set.get(name);
     if (before) this.#hash.toggle(typeUrl, name, before.version);
+    this.#lists.delete(typeUrl);
     this.#refused.delete(`${typeUrl} ${name}`);
     if (next) {
       this.#hash.toggle(typeUrl, name, next.version);
@@ -182,19 +186,25 @@ export class PolicyStaging {
   /** Without what cannot be read. */
   #model(): Model {
     // A plan whose bindings are unknown may cover any API of its namespace: none of them is served (503 route_mismatch).
-    const closed = new Set(
-      [...this.#sets[PLAN_TYPE]].filter(([, { value }]) => value === undefined).map(([name]) => name.split('/')[0]),
-    );
+    const closed = new Set<string>();
+    for (const [name, { value }] of this.#sets[PLAN_TYPE]) if (value === undefined) closed.add(name.split('/')[0]!);
+    const groups = this.#listOf(GROUP_TYPE);
     return {
-      callerKeys: valuesOf(this.#sets[KEY_TYPE]),
-      groups: valuesOf(this.#sets[GROUP_TYPE]).filter(({ namespace }) => !closed.has(namespace)),
-      grants: valuesOf(this.#sets[GRANT_TYPE]),
-      plans: valuesOf(this.#sets[PLAN_TYPE]),
+      callerKeys: this.#listOf(KEY_TYPE),
+      groups: closed.size === 0 ? groups : groups.filter(({ namespace }) => !closed.has(namespace)),
+      grants: this.#listOf(GRANT_TYPE),
+      plans: this.#listOf(PLAN_TYPE),
     };
+  }
+
+  #listOf<Type extends keyof Content>(type: Type): readonly Content[Type][] {
+    const known = this.#lists.get(type);
+    if (known) return known as readonly Content[Type][];
+    const list: Content[Type][] = [];
+    for (const { value } of this.#sets[type].values()) if (value !== undefined) list.push(value);
+    this.#lists.set(type, list);
+    return list;
   }
 }
 
 const refused = (error: string): StagingResult => ({ outcome: 'refused', error, restart: false });
-
-const valuesOf = <T>(set: ReadonlyMap<string, Staged<T>>): T[] =>
-  [...set.values()].flatMap(({ value }) => (value === undefined ? [] : [value]));

@@ -198,6 +198,13 @@ describe('the model as policy', () => {
     expect(summarize(again)).toEqual(summarize(content));
   });
 
+  test('keeps the map of each list that did not change, and has a new one for a list that did', () => {
+    const changed = encodePolicy({ ...model, grants: [], plans: [...model.plans] });
+    const kept = CONTENT_TYPES.filter((type) => changed.get(type) === content.get(type));
+    expect(kept).toEqual([KEY_TYPE, GROUP_TYPE]);
+    expect(changed.get(PLAN_TYPE)).toEqual(content.get(PLAN_TYPE));
+  });
+
   test('holds secrets in keys and groups only, and shows none when printed', () => {
     const textOf = (type: string) =>
       [...content.get(type)!.values()].map(({ resource }) => Buffer.from(resource.value).toString()).join();
@@ -221,8 +228,9 @@ describe('staging', () => {
     const epoch = policySnapshot(changed, epochOf(changed, 2)).resources.get(EPOCH_TYPE)!.get('epoch')!;
     const second = switched(staging.apply(one(EPOCH_TYPE, 'epoch', epoch)));
     expect(second.grants).toEqual([]);
-    expect(second.groups[0]).toBe(first.groups[0]);
-    expect(second.callerKeys[0]).toBe(first.callerKeys[0]);
+    expect([second.groups, second.callerKeys, second.plans]).toEqual([first.groups, first.callerKeys, first.plans]);
+    for (const kind of ['groups', 'callerKeys', 'plans'] as const) expect(second[kind]).toBe(first[kind]);
+    expect(first.grants).toHaveLength(1);
   });
 
   test('refuses an epoch over another content and asks to start again', () => {
