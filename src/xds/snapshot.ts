@@ -4,7 +4,7 @@
  */
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import { anyPack, type Any } from '@bufbuild/protobuf/wkt';
-import { hexHash, stableHash } from '../lib/stable-hash.js';
+import { hexHash } from '../lib/stable-hash.js';
 
 export interface VersionedResource {
   readonly version: string;
@@ -28,6 +28,8 @@ export interface TypeDiff {
   readonly removed: readonly string[];
 }
 
+const VERSION_LENGTH = 16;
+
 /** Packs a message. The version is deterministic as long as map fields are filled in a fixed order. */
 export function versioned<Desc extends DescMessage>(
   schema: Desc,
@@ -35,7 +37,11 @@ export function versioned<Desc extends DescMessage>(
   settleMs?: number,
 ): VersionedResource {
   const resource = anyPack(schema, message);
-  return { version: hexHash(resource.value, 16), resource, ...(settleMs === undefined ? {} : { settleMs }) };
+  return {
+    version: hexHash(resource.value, VERSION_LENGTH),
+    resource,
+    ...(settleMs === undefined ? {} : { settleMs }),
+  };
 }
 
 export function createSnapshot(resources: Resources): Snapshot {
@@ -43,7 +49,8 @@ export function createSnapshot(resources: Resources): Snapshot {
     typeUrl,
     [...byName].map(([name, { version }]) => [name, version] as const).sort(([a], [b]) => (a < b ? -1 : 1)),
   ]);
-  return { version: stableHash(versions.sort(([a], [b]) => (a! < b! ? -1 : 1))), resources };
+  const text = JSON.stringify(versions.sort(([a], [b]) => (a! < b! ? -1 : 1)));
+  return { version: hexHash(text, VERSION_LENGTH), resources };
 }
 
 export const EMPTY_SNAPSHOT: Snapshot = createSnapshot(new Map());
@@ -52,17 +59,24 @@ export const EMPTY_SNAPSHOT: Snapshot = createSnapshot(new Map());
 export const mergeSnapshots = (a: Snapshot, b: Snapshot): Snapshot =>
   createSnapshot(new Map([...a.resources, ...b.resources]));
 
-/** What changed, by type URL; types without a change are left out. */
+const NO_RESOURCES: ReadonlyMap<string, VersionedResource> = new Map();
+
+/** What changed, by type URL; types without a change are left out. A type that kept its map costs nothing. */
 export function diffSnapshots(before: Snapshot, after: Snapshot): ReadonlyMap<string, TypeDiff> {
   const diffs = new Map<string, TypeDiff>();
   for (const typeUrl of new Set([...before.resources.keys(), ...after.resources.keys()])) {
-    const old = before.resources.get(typeUrl) ?? new Map<string, VersionedResource>();
-    const now = after.resources.get(typeUrl) ?? new Map<string, VersionedResource>();
-    const added = [...now.keys()].filter((name) => !old.has(name));
-    const removed = [...old.keys()].filter((name) => !now.has(name));
-    const changed = [...now]
-      .filter(([name, { version }]) => old.has(name) && old.get(name)?.version !== version)
-      .map(([name]) => name);
+    const old = before.resources.get(typeUrl) ?? NO_RESOURCES;
+    const now = after.resources.get(typeUrl) ?? NO_RESOURCES;
+    if (old === now) continue;
+    const added: string[] = [];
+    const changed: string[] = [];
+    for (const [name, resource] of now) {
+      const known = old.get(name);
+      if (!known) added.push(name);
+      else if (known !== resource && known.version !== resource.version) changed.push(name);
+    }
+    const isAllKept = now.size - added.length === old.size;
+    const removed = isAllKept ? [] : [...old.keys()].filter((name) => !now.has(name));
     if (added.length + removed.length + changed.length > 0) diffs.set(typeUrl, { added, changed, removed });
   }
   return diffs;

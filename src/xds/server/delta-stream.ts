@@ -7,7 +7,7 @@ import type {
   DeltaDiscoveryResponse,
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.js';
 import type { ResourceType } from '../resource-types.js';
-import type { Snapshot } from '../snapshot.js';
+import { diffSnapshots, type Snapshot } from '../snapshot.js';
 import { TypeState, type Refused, type ResourcesByName } from './type-state.js';
 
 export interface DeltaStreamEvents {
@@ -32,10 +32,11 @@ export class DeltaStream {
     private readonly events: DeltaStreamEvents,
   ) {}
 
-  setSnapshot(snapshot: Snapshot): void {
+  /** @param diffs by type URL, from the snapshot set last. */
+  setSnapshot(snapshot: Snapshot, diffs = diffSnapshots(this.snapshot, snapshot)): void {
     this.snapshot = snapshot;
     for (const [typeUrl, state] of this.#states) {
-      state.setResources(resourcesOf(snapshot, typeUrl));
+      state.setResources(resourcesOf(snapshot, typeUrl), diffs.get(typeUrl));
       // Between two snapshots the client holds neither; going back to an earlier one must not look done.
       if (!state.isSettled) state.settledVersion = undefined;
     }

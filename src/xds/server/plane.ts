@@ -11,7 +11,7 @@ import type {
 import { systemClock, type Clock } from '../../lib/clock.js';
 import { AppError } from '../../lib/errors.js';
 import { ENVOY_RESOURCE_TYPES, type ResourceType } from '../resource-types.js';
-import { EMPTY_SNAPSHOT, type Snapshot } from '../snapshot.js';
+import { diffSnapshots, EMPTY_SNAPSHOT, type Snapshot } from '../snapshot.js';
 import { DeltaStream } from './delta-stream.js';
 import type { DeltaCall } from './service.js';
 
@@ -231,12 +231,13 @@ export function createPlane(options: PlaneOptions = {}): Plane {
 
     setSnapshot(next) {
       if (next.version === snapshot.version) return;
+      // Worked out once, however many clients there are.
+      const diffs = diffSnapshots(snapshot, next);
       snapshot = next;
       remember(next);
-      for (const { stream, update } of connections) {
-        stream.setSnapshot(next);
-        update();
-      }
+      // All of them before the first is told: what that leads to may be the next snapshot.
+      for (const { stream } of connections) stream.setSnapshot(next, diffs);
+      for (const { update } of connections) update();
       settleWaiters();
     },
 

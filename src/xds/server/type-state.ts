@@ -9,7 +9,7 @@ import {
   type DeltaDiscoveryResponse,
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.js';
 import type { ResourceType } from '../resource-types.js';
-import { resourceBytes, type VersionedResource } from '../snapshot.js';
+import { resourceBytes, type TypeDiff, type VersionedResource } from '../snapshot.js';
 
 export type ResourcesByName = ReadonlyMap<string, VersionedResource>;
 
@@ -64,19 +64,22 @@ export class TypeState {
     for (const name of this.#names) this.#reportAbsent(name);
   }
 
-  setResources(resources: ResourcesByName): void {
-    if (resources === this.resources) return;
-    const before = this.resources;
+  /**
+   * @param diff from what was set last; absent where nothing changed. What is left to be sent for other names stays as
+   * it is: all else that it depends on is taken note of when it changes.
+   */
+  setResources(resources: ResourcesByName, diff: TypeDiff | undefined): void {
     this.resources = resources;
-    for (const name of before.keys()) if (!resources.has(name)) this.#refresh(name);
-    for (const name of resources.keys()) this.#refresh(name);
+    if (!diff) return;
+    for (const names of [diff.removed, diff.added, diff.changed]) for (const name of names) this.#refresh(name);
   }
 
   subscribe({ resourceNamesSubscribe, resourceNamesUnsubscribe }: DeltaDiscoveryRequest): void {
     for (const name of resourceNamesUnsubscribe) {
       if (name === WILDCARD) {
         this.#wildcard = false;
-        for (const held of [...this.#held.keys()]) if (!this.#names.has(held)) this.#forget(held);
+        const known = new Set([...this.#held.keys(), ...this.#rejected.keys(), ...this.#upserts.keys()]);
+        for (const each of known) if (!this.#names.has(each)) this.#forget(each);
       } else if (this.#names.delete(name) && !this.#wildcard) this.#forget(name);
     }
     for (const name of resourceNamesSubscribe) {
