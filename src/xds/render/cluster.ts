@@ -7,7 +7,7 @@ import { LbEndpointSchema } from '../../gen/envoy/config/endpoint/v3/endpoint_co
 import { DnsLookupFamily } from '../../gen/envoy/extensions/clusters/common/dns/v3/dns_pb.js';
 import { DnsClusterSchema } from '../../gen/envoy/extensions/clusters/dns/v3/dns_cluster_pb.js';
 import { HttpProtocolOptionsSchema } from '../../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
-import type { Backend, Model } from '../../model/model.js';
+import type { Backend, Group, Model } from '../../model/model.js';
 import { clusterName } from '../names.js';
 import { any, byText, duration, socketAddress } from './messages.js';
 import { upstreamTls } from './tls.js';
@@ -23,24 +23,33 @@ const CIRCUIT_BREAKERS = {
   thresholds: [{ maxConnections: LIMIT, maxPendingRequests: LIMIT, maxRequests: LIMIT, maxRetries: 1_000 }],
 };
 
-/** Each backend that a route uses, once, by name. */
-export function renderClusters(model: Model, caBundlePath: string): readonly Cluster[] {
+/** Each backend that a route uses, once, by id. */
+export function backendsOf(model: Model): readonly Backend[] {
   const backends = new Map<string, Backend>();
-  for (const { environments } of model.groups) {
-    for (const { route, apis } of environments) {
-      if (route.backend) backends.set(route.backend.id, route.backend);
-      for (const api of apis) if (api.route.backend) backends.set(api.route.backend.id, api.route.backend);
-    }
-  }
-  return [...backends.values()]
-    .sort((a, b) => byText(a.id, b.id))
-    .map((backend) => renderCluster(backend, caBundlePath));
+  for (const group of model.groups) for (const backend of backendsOfGroup(group)) backends.set(backend.id, backend);
+  return [...backends.values()].sort((a, b) => byText(a.id, b.id));
 }
+
+/** A group that did not change uses what it did. */
+const backendsByGroup = new WeakMap<Group, readonly Backend[]>();
+
+function backendsOfGroup(group: Group): readonly Backend[] {
+  let backends = backendsByGroup.get(group);
+  if (!backends) {
+    const routes = group.environments.flatMap(({ route, apis }) => [route, ...apis.map((api) => api.route)]);
+    const used = new Map(routes.flatMap(({ backend }) => (backend ? [[backend.id, backend]] : [])));
+    backendsByGroup.set(group, (backends = [...used.values()]));
+  }
+  return backends;
+}
+
+export const renderClusters = (model: Model, caBundlePath: string): readonly Cluster[] =>
+  backendsOf(model).map((backend) => renderCluster(backend, caBundlePath));
 
 /** A backend with a name among its endpoints is resolved by Envoy, again and again. */
 export const isDnsBackend = (cluster: Cluster): boolean => cluster.clusterDiscoveryType.case === 'clusterType';
 
-function renderCluster(backend: Backend, caBundlePath: string): Cluster {
+export function renderCluster(backend: Backend, caBundlePath: string): Cluster {
   const name = clusterName(backend.id);
   const isDns = backend.endpoints.some(({ host }) => isIP(host) === 0);
   return create(ClusterSchema, {

@@ -59,16 +59,8 @@ export function hostsOf(model: Model): readonly Host[] {
   };
   const groups = [...model.groups].sort((a, b) => byText(a.key, b.key));
   // First the hosts that mean one environment: there it goes before the group's own mounts.
-  for (const group of groups) {
-    for (const environment of group.environments) {
-      if (environment.match.type !== 'Hostname') continue;
-      add(environment.match.value, [environmentMount(group, environment, group.basePath, ANY_STAGE)]);
-    }
-  }
-  for (const group of groups) {
-    const mounts = groupMounts(group);
-    for (const hostname of group.hostnames) add(hostname, mounts);
-  }
+  for (const group of groups) for (const { hostname, mount } of mountsOf(group).ofHostnames) add(hostname, [mount]);
+  for (const group of groups) for (const hostname of group.hostnames) add(hostname, mountsOf(group).own);
 
   const ids = new Map<Mount, number>();
   const hosts = new Map<string, { hostnames: string[]; mounts: Mount[] }>();
@@ -82,6 +74,34 @@ export function hostsOf(model: Model): readonly Host[] {
     else hosts.set(identity, { hostnames: [hostname], mounts });
   }
   return [...hosts.values()];
+}
+
+interface GroupMounts {
+  /** On the group's own hostnames. */
+  readonly own: readonly Mount[];
+  /** On those of its environments. */
+  readonly ofHostnames: readonly { readonly hostname: string; readonly mount: Mount }[];
+}
+
+/** A group that did not change keeps its mounts, and with them what is made of them. */
+const mountsByGroup = new WeakMap<Group, GroupMounts>();
+
+function mountsOf(group: Group): GroupMounts {
+  let mounts = mountsByGroup.get(group);
+  if (!mounts) {
+    const ofHostnames = group.environments.flatMap((environment) =>
+      environment.match.type === 'Hostname'
+        ? [
+            {
+              hostname: environment.match.value,
+              mount: environmentMount(group, environment, group.basePath, ANY_STAGE),
+            },
+          ]
+        : [],
+    );
+    mountsByGroup.set(group, (mounts = { own: groupMounts(group), ofHostnames }));
+  }
+  return mounts;
 }
 
 const ANY_STAGE: StageRule = { type: 'Any' };

@@ -4,7 +4,7 @@
  * leaf at a key therefore holds every entry that a path beginning with the key can still match, in order.
  */
 import type { Entry, Host, Mount, PathRule } from './mounts.js';
-import { byText } from './messages.js';
+import { byText, sameItems } from './messages.js';
 
 export interface Leaf {
   readonly key: string;
@@ -13,7 +13,7 @@ export interface Leaf {
 
 interface Placed {
   readonly entry: Entry;
-  /** Position in the order of preference of the whole host. */
+  /** Position in the order of preference of the whole family. */
   readonly order: number;
   readonly mount: number;
   /** The last of its mount. */
@@ -27,11 +27,41 @@ interface Ancestor {
   readonly leaf: readonly Placed[];
 }
 
-/** Leaves in the order of their keys. Spec: envoy.md §6.2. */
-export function routeTree(host: Host, freeCopies = FREE_COPIES): readonly Leaf[] {
+/** Leaves family by family, in each in the order of their keys. Spec: envoy.md §6.2. */
+export const routeTree = (host: Host, freeCopies?: number): readonly Leaf[] =>
+  familiesOf(host.mounts).flatMap((family) => leavesOf(family, freeCopies));
+
+/**
+ * Mounts below one another, in the order of the host. What is below `/a` and what is below `/ab` never meet, whatever
+ * the texts have in common: the leaves of a family depend on nothing else.
+ */
+export function familiesOf(mounts: readonly Mount[]): readonly (readonly Mount[])[] {
+  const prefixes = new Set(mounts.map(({ prefix }) => prefix));
+  const byRoot = new Map<string, Mount[]>();
+  for (const mount of mounts) {
+    const root = rootOf(mount.prefix, prefixes);
+    const family = byRoot.get(root);
+    if (family) family.push(mount);
+    else byRoot.set(root, [mount]);
+  }
+  return [...byRoot].sort(([a], [b]) => byText(a, b)).map(([, family]) => family);
+}
+
+/** The shortest of `prefixes` that `prefix` is below, or itself. */
+function rootOf(prefix: string, prefixes: ReadonlySet<string>): string {
+  if (prefixes.has('/')) return '/';
+  for (let end = prefix.indexOf('/', 1); end > 0; end = prefix.indexOf('/', end + 1)) {
+    const above = prefix.slice(0, end);
+    if (prefixes.has(above)) return above;
+  }
+  return prefix;
+}
+
+/** Leaves of a family in the order of their keys. */
+export function leavesOf(family: readonly Mount[], freeCopies = FREE_COPIES): readonly Leaf[] {
   const byKey = new Map<string, Placed[]>();
   let order = 0;
-  for (const [index, mount] of host.mounts.entries()) {
+  for (const [index, mount] of family.entries()) {
     const isSpread = spreads(mount, freeCopies);
     for (const [i, entry] of mount.entries.entries()) {
       const placed: Placed = { entry, order: order++, mount: index, isOwn: i === mount.entries.length - 1 };
@@ -144,6 +174,3 @@ function sameTarget({ target: a }: Entry, { target: b }: Entry): boolean {
   if (a.type === 'Route') return b.type === 'Route' && a.route.id === b.route.id;
   return b.type === 'UnknownEnvironment' && a.id === b.id;
 }
-
-const sameItems = (a: readonly unknown[], b: readonly unknown[]): boolean =>
-  a.length === b.length && a.every((item, i) => item === b[i]);

@@ -1,5 +1,6 @@
 /** RouteConfiguration, virtual hosts and routes. No route rewrites anything: the authorizer sets what it signed. */
-import { create } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary, type DescField, type UnknownField } from '@bufbuild/protobuf';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { RouteConfigurationSchema, type RouteConfiguration } from '../../gen/envoy/config/route/v3/route_pb.js';
 import {
@@ -18,16 +19,16 @@ import {
 } from '../../gen/envoy/config/route/v3/route_components_pb.js';
 import { RegexMatcherSchema, type RegexMatcher } from '../../gen/envoy/type/matcher/v3/regex_pb.js';
 import { StringMatcherSchema, type StringMatcher } from '../../gen/envoy/type/matcher/v3/string_pb.js';
-import { Matcher_OnMatchSchema, type Matcher_OnMatch } from '../../gen/xds/type/matcher/v3/matcher_pb.js';
+import { Matcher_MatcherTree_MatchMapSchema, Matcher_OnMatchSchema } from '../../gen/xds/type/matcher/v3/matcher_pb.js';
 import type { Cors, Model, Route } from '../../model/model.js';
 import { clusterName, CORS_FILTER, EXT_AUTHZ_FILTER, ROUTE_CONFIGURATION, virtualHostName } from '../names.js';
 import { corsPolicy } from './cors.js';
 import { extAuthzRoute, previousHosts } from './ext-authz.js';
 import { guardRules, headerInput } from './guard.js';
-import { any, duration } from './messages.js';
-import { hostsOf, type Entry, type Host } from './mounts.js';
+import { any, duration, sameItems } from './messages.js';
+import { hostsOf, type Entry, type Host, type Mount } from './mounts.js';
 import { templateRegex } from './regex.js';
-import { routeTree, type Leaf } from './route-tree.js';
+import { familiesOf, leavesOf, type Leaf } from './route-tree.js';
 
 /** Header that chooses an environment with `match: {type: Header}`. */
 const STAGE_HEADER = 'x-stage';
@@ -38,14 +39,48 @@ const IDLE_MARGIN_MS = 5_000;
 const STREAM_IDLE_MS = 300_000;
 const STREAM_MAX_MS = 3_600_000;
 
-export function renderRouteConfiguration(model: Model): RouteConfiguration {
+/** Fields of an entry of any map on the wire. */
+const MAP_KEY = 1;
+const MAP_VALUE = 2;
+
+/** As a message to look into; to send one see `packRouteConfiguration`. */
+export const renderRouteConfiguration = (model: Model): RouteConfiguration =>
+  fromBinary(RouteConfigurationSchema, toBinary(RouteConfigurationSchema, packRouteConfiguration(model)));
+
+/** Its virtual hosts are bytes: what did not change since the last time is not encoded again. */
+export function packRouteConfiguration(model: Model): RouteConfiguration {
   const render = new RouteRenderer();
-  return create(RouteConfigurationSchema, {
+  const configuration = create(RouteConfigurationSchema, {
     name: ROUTE_CONFIGURATION,
-    virtualHosts: hostsOf(model).map((host) => render.virtualHost(host)),
     // `api.example.com:8443` is the same host; the port stays in what is signed and forwarded.
     ignorePortInHostMatching: true,
   });
+  configuration.$unknown = hostsOf(model).map((host) => render.packedHost(host));
+  return configuration;
+}
+
+/**
+ * What was made of mounts and entries, found by the first of them: those of a group that did not change are the same
+ * objects. Only bytes are kept; they stand in messages as fields unknown to us, which are written as they are.
+ */
+type Packed<K extends object, V> = WeakMap<K, { readonly of: readonly unknown[]; readonly value: V }>;
+const packedHosts: Packed<Mount, UnknownField> = new WeakMap();
+const packedFamilies: Packed<Mount, readonly UnknownField[]> = new WeakMap();
+const packedLeaves: Packed<Entry, UnknownField> = new WeakMap();
+
+function packedBy<K extends object, V>(packed: Packed<K, V>, first: K, of: readonly unknown[], pack: () => V): V {
+  const known = packed.get(first);
+  if (known && sameItems(known.of, of)) return known.value;
+  const value = pack();
+  packed.set(first, { of, value });
+  return value;
+}
+
+/** One of a repeated or map field that holds messages. */
+function packedField({ number }: DescField, write: (writer: BinaryWriter) => void): UnknownField {
+  const writer = new BinaryWriter().fork();
+  write(writer);
+  return { no: number, wireType: WireType.LengthDelimited, data: writer.join().finish() };
 }
 
 /** Packs what many routes share only once. */
@@ -55,11 +90,22 @@ class RouteRenderer {
   readonly #cors = new Map<Cors, Any>();
   readonly #actions = new Map<Route, RouteAction>();
 
-  virtualHost(host: Host): VirtualHost {
-    const leaves = routeTree(host);
+  packedHost({ hostnames, mounts }: Host): UnknownField {
+    const families = familiesOf(mounts);
+    const pack = () =>
+      packedField(RouteConfigurationSchema.field.virtualHosts, (writer) =>
+        writer.raw(toBinary(VirtualHostSchema, this.#virtualHost(hostnames, families))),
+      );
+    // Of many families one changes: its host is put together again. Of many hosts most stay whole.
+    return families.length > 1 ? pack() : packedBy(packedHosts, mounts[0]!, [...mounts, ...hostnames], pack);
+  }
+
+  #virtualHost(hostnames: readonly string[], families: readonly (readonly Mount[])[]): VirtualHost {
+    const leaves = create(Matcher_MatcherTree_MatchMapSchema);
+    leaves.$unknown = families.flatMap((family) => this.#packedFamily(family));
     return create(VirtualHostSchema, {
-      name: virtualHostName(host.hostnames),
-      domains: [...host.hostnames],
+      name: virtualHostName(hostnames),
+      domains: [...hostnames],
       matcher: {
         matcherType: { case: 'matcherList', value: { matchers: [...guardRules] } },
         onNoMatch: {
@@ -70,10 +116,7 @@ class RouteRenderer {
                 case: 'matcherTree',
                 value: {
                   input: headerInput(':path'),
-                  treeType: {
-                    case: 'prefixMatchMap',
-                    value: { map: Object.fromEntries(leaves.map((leaf) => [leaf.key, this.#leaf(leaf)])) },
-                  },
+                  treeType: { case: 'prefixMatchMap', value: leaves },
                 },
               },
             },
@@ -92,9 +135,23 @@ class RouteRenderer {
     });
   }
 
-  #leaf({ key, entries }: Leaf): Matcher_OnMatch {
-    const typedConfig = any(RouteListSchema, { routes: entries.map((entry) => this.#route(entry)) });
-    return create(Matcher_OnMatchSchema, { onMatch: { case: 'action', value: { name: key, typedConfig } } });
+  #packedFamily(family: readonly Mount[]): readonly UnknownField[] {
+    return packedBy(packedFamilies, family[0]!, family, () => leavesOf(family).map((leaf) => this.#packedLeaf(leaf)));
+  }
+
+  /** An entry of the map from keys. */
+  #packedLeaf({ key, entries }: Leaf): UnknownField {
+    return packedBy(packedLeaves, entries[0]!, [key, ...entries], () => {
+      const typedConfig = any(RouteListSchema, { routes: entries.map((entry) => this.#route(entry)) });
+      const onMatch = create(Matcher_OnMatchSchema, { onMatch: { case: 'action', value: { name: key, typedConfig } } });
+      return packedField(Matcher_MatcherTree_MatchMapSchema.field.map, (writer) =>
+        writer
+          .tag(MAP_KEY, WireType.LengthDelimited)
+          .string(key)
+          .tag(MAP_VALUE, WireType.LengthDelimited)
+          .bytes(toBinary(Matcher_OnMatchSchema, onMatch)),
+      );
+    });
   }
 
   #route(entry: Entry): RouteMessage {

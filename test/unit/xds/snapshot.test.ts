@@ -60,6 +60,20 @@ describe('the rendered snapshot', () => {
     expect([...resources.get(ROUTE_TYPE)!.keys()]).toEqual(['countersign']);
   });
 
+  test('is left alone by keys, grants and plans, and by an edit of a group but for its own', () => {
+    const model = buildModel(INPUT);
+    const before = renderSnapshot(model, OPTIONS);
+    const keys = renderSnapshot({ ...model, callerKeys: [] }, OPTIONS);
+    expect(keys.version).toBe(before.version);
+    expect(keys.resources.get(ROUTE_TYPE)).toBe(before.resources.get(ROUTE_TYPE));
+    const groups = model.groups.with(0, { ...model.groups[0]!, basePath: '/c' });
+    const edited = renderSnapshot({ ...model, groups }, OPTIONS);
+    expect([...diffSnapshots(before, edited).keys()]).toEqual([ROUTE_TYPE]);
+    for (const [name, cluster] of before.resources.get(CLUSTER_TYPE)!)
+      expect(edited.resources.get(CLUSTER_TYPE)!.get(name)).toBe(cluster);
+    expect(renderSnapshot(structuredClone({ ...model, groups }), OPTIONS).version).toBe(edited.version);
+  });
+
   test('gives clusters that need DNS time to settle, others none', () => {
     const byName = renderSnapshot(buildModel(INPUT), OPTIONS).resources.get(CLUSTER_TYPE)!;
     expect([...byName].map(([name, { settleMs }]) => [name, settleMs])).toEqual([
