@@ -12,6 +12,7 @@ import type {
   SignatureKey,
   UsagePlan,
 } from '../api/types.js';
+import { compareText } from '../lib/compare-text.js';
 import type { CoreKind, SecretResource } from './core-resources.js';
 import type { Remains } from './remains.js';
 
@@ -91,4 +92,20 @@ export function matchesLabels(
   labels: Readonly<Record<string, string>> = {},
 ): boolean {
   return Object.entries(wanted).every(([name, value]) => Object.hasOwn(labels, name) && labels[name] === value);
+}
+
+type Named = Extract<AnyResource, { readonly metadata: { readonly namespace: string } }>;
+
+const ordered = new WeakMap<ReadonlyMap<string, unknown>, readonly unknown[]>();
+
+/** By namespace, then name: stable over file order, apply order and restarts. The maps of a set never change. */
+export function inOrder<T extends Named>(resources: ReadonlyMap<string, T>): readonly T[] {
+  let values = ordered.get(resources) as readonly T[] | undefined;
+  if (!values) {
+    values = [...resources.values()].sort(
+      ({ metadata: a }, { metadata: b }) => compareText(a.namespace, b.namespace) || compareText(a.name, b.name),
+    );
+    ordered.set(resources, values);
+  }
+  return values;
 }

@@ -8,6 +8,7 @@ import type { ResourceKey, Target } from '../model/model.js';
 import { resourceKey } from '../resources/resource-set.js';
 import { REFUSED, type Absence } from './absence.js';
 import type { TranslatedGroup } from './api-group.js';
+import { sameList } from './memo.js';
 import { admitsNamespace, type TranslatedKey } from './signature-key.js';
 import { Problems } from './status.js';
 import type { TargetStatus } from './translation.js';
@@ -41,17 +42,25 @@ export function createKeyDirectory(
   return { byKey, byKeyId, byPairId, lost, refused };
 }
 
-/** A key that somebody named, if it exists, and whether its id was lost: also the memo inputs of the asker. */
-export interface NamedKey {
-  readonly path: string;
-  /** What the asker wrote, for messages. */
-  readonly text: string;
-  readonly byId: boolean;
-  readonly sameNamespace: boolean;
+/** How a key is looked up. */
+type Asked =
+  | { readonly by: 'Ref'; readonly key: ResourceKey; readonly sameNamespace: boolean }
+  | { readonly by: 'Id'; readonly id: AuthorizationKeysId; readonly asker: string };
+
+interface Found {
   readonly key: TranslatedKey | undefined;
   readonly lost: boolean;
   /** The asker's own namespace holds it, and it was refused. */
   readonly refused: boolean;
+}
+
+/** A key that somebody named, if it exists, and whether its id was lost. */
+export interface NamedKey extends Found {
+  readonly path: string;
+  /** What the asker wrote, for messages. */
+  readonly text: string;
+  readonly sameNamespace: boolean;
+  readonly asked: Asked;
 }
 
 interface KeySelection {
@@ -59,56 +68,76 @@ interface KeySelection {
   readonly ids?: readonly AuthorizationKeysId[];
 }
 
-/** Finds what refs and ids name, before anybody asks whether it may be used. */
+/**
+ * Finds what refs and ids name, before anybody asks whether it may be used: a memo input of the asker.
+ * @param last what the same asker found in another directory; it is the answer where that is still so.
+ */
 export function findKeys(
   namespace: string,
-  { refs = [], ids = [] }: KeySelection,
+  selection: KeySelection,
   directory: KeyDirectory,
-): NamedKey[] {
-  const named: NamedKey[] = [];
-  for (const [i, ref] of refs.entries()) {
-    const owner = ref.namespace ?? namespace;
-    const key = directory.byKey.get(resourceKey(owner, ref.name));
-    const text = `SignatureKey ${resourceKey(owner, ref.name)}`;
-    named.push({
-      path: `spec.keys.refs[${i}]`,
-      text,
-      byId: false,
-      sameNamespace: owner === namespace,
-      key,
-      lost: key !== undefined && directory.lost.has(key.key),
-      // Of another namespace nothing is told: neither that the key is there nor that it is broken.
-      refused: owner === namespace && directory.refused.has(text.replace(' ', '/')),
-    });
-  }
-  for (const [i, id] of ids.entries()) {
-    const found = id.keyID !== undefined ? directory.byKeyId.get(id.keyID) : directory.byPairId.get(id.pairID ?? '');
-    // Somebody could import an id before its rightful owner: without a namespace only random ids name a key.
-    const key =
-      found &&
-      (id.namespace === undefined
-        ? found.idOrigin === 'Generated' || found.claimant.namespace === namespace
-        : found.claimant.namespace === id.namespace)
-        ? found
-        : undefined;
-    const what = id.keyID !== undefined ? `keyID ${id.keyID}` : `pairID ${id.pairID ?? ''}`;
-    const text = `key with ${what}${id.namespace === undefined ? ' (give its namespace unless the id was generated)' : ` in namespace ${id.namespace}`}`;
-    named.push({
-      path: `spec.keys.ids[${i}]`,
-      text,
-      byId: true,
-      sameNamespace: id.namespace === namespace,
-      key,
-      lost: false,
-      refused: false,
-    });
-  }
-  return named;
+  last?: readonly NamedKey[],
+): readonly NamedKey[] {
+  if (!last) return askFor(namespace, selection).map((named) => ({ ...named, ...lookUp(named.asked, directory) }));
+  const next = last.map((named) => {
+    const { key, lost, refused } = lookUp(named.asked, directory);
+    return key === named.key && lost === named.lost && refused === named.refused
+      ? named
+      : { ...named, key, lost, refused };
+  });
+  return sameList(last, next);
 }
 
-/** Inputs that decide the outcome of `admitKeys`, for a memo. */
-export const keyInputs = (named: readonly NamedKey[]): unknown[] =>
-  named.flatMap(({ key, lost, refused }) => [key, lost, refused]);
+function askFor(namespace: string, { refs = [], ids = [] }: KeySelection): Omit<NamedKey, keyof Found>[] {
+  return [
+    ...refs.map((ref, i) => {
+      const owner = ref.namespace ?? namespace;
+      const key = resourceKey(owner, ref.name);
+      const sameNamespace = owner === namespace;
+      const asked = { by: 'Ref', key, sameNamespace } as const;
+      return { path: `spec.keys.refs[${i}]`, text: `SignatureKey ${key}`, sameNamespace, asked };
+    }),
+    ...ids.map((id, i) => {
+      const what = id.keyID !== undefined ? `keyID ${id.keyID}` : `pairID ${id.pairID ?? ''}`;
+      const where =
+        id.namespace === undefined
+          ? ' (give its namespace unless the id was generated)'
+          : ` in namespace ${id.namespace}`;
+      return {
+        path: `spec.keys.ids[${i}]`,
+        text: `key with ${what}${where}`,
+        sameNamespace: id.namespace === namespace,
+        asked: { by: 'Id', id, asker: namespace } as const,
+      };
+    }),
+  ];
+}
+
+function lookUp(asked: Asked, directory: KeyDirectory): Found {
+  if (asked.by === 'Id') return { key: keyOfId(asked.id, asked.asker, directory), lost: false, refused: false };
+  const key = directory.byKey.get(asked.key);
+  return {
+    key,
+    lost: key !== undefined && directory.lost.has(key.key),
+    // Of another namespace nothing is told: neither that the key is there nor that it is broken.
+    refused: asked.sameNamespace && directory.refused.size > 0 && directory.refused.has(`SignatureKey/${asked.key}`),
+  };
+}
+
+/** Somebody could import an id before its rightful owner: without a namespace only random ids name a key. */
+function keyOfId(
+  { keyID, pairID, namespace }: AuthorizationKeysId,
+  asker: string,
+  { byKeyId, byPairId }: KeyDirectory,
+): TranslatedKey | undefined {
+  const found = keyID !== undefined ? byKeyId.get(keyID) : byPairId.get(pairID ?? '');
+  if (!found) return undefined;
+  const isMeant =
+    namespace === undefined
+      ? found.idOrigin === 'Generated' || found.claimant.namespace === asker
+      : found.claimant.namespace === namespace;
+  return isMeant ? found : undefined;
+}
 
 export interface AdmittedKeys {
   readonly keys: readonly TranslatedKey[];

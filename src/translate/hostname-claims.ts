@@ -2,6 +2,7 @@
  * Who serves a hostname and base path. Every group claims (hostname, basePath) pairs; a claim loses as a unit,
  * the rest of the group is served. The outcome depends on the objects alone, never on the order of events.
  */
+import { compareText } from '../lib/compare-text.js';
 
 /** What decides between two objects; design.md §4 "Conflicts". */
 export interface Claimant {
@@ -18,9 +19,6 @@ export function compareAge(a: Claimant, b: Claimant): number {
   const ages = (a.createdMs ?? Number.POSITIVE_INFINITY) - (b.createdMs ?? Number.POSITIVE_INFINITY);
   return Number.isNaN(ages) || ages === 0 ? compareText(a.key, b.key) : ages;
 }
-
-/** By UTF-16 unit, never by locale: replicas in different locales must agree. */
-export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 export interface HostnameClaim {
   readonly claimant: Claimant;

@@ -2,15 +2,23 @@
  * SignatureKey → caller key of the model, or the material a backend signature needs. A key that cannot be used
  * stays known and refuses (`key_not_ready`): dropping it would let another key with the same id step in.
  */
-import type { SignatureKey, SignatureKeyStatusVersion } from '../api/types.js';
+import type { ApiGroup, Authorization, SignatureKey, SignatureKeyStatusVersion, UsagePlan } from '../api/types.js';
 import type { AdmittedNamespaces, BackendKeyMaterial, CallerKey, KeySecret, ResourceKey } from '../model/model.js';
 import type { SecretResource } from '../resources/core-resources.js';
-import { keyOf, matchesLabels, namespaceLabels, resourceKey, type ResourceSet } from '../resources/resource-set.js';
+import {
+  inOrder,
+  keyOf,
+  matchesLabels,
+  namespaceLabels,
+  resourceKey,
+  type ResourceSet,
+} from '../resources/resource-set.js';
+import { compareText } from '../lib/compare-text.js';
 import type { Absence } from './absence.js';
-import { type Claimant, compareAge, compareText, groupBy } from './hostname-claims.js';
+import { type Claimant, compareAge, groupBy } from './hostname-claims.js';
 import { derivedPairId, isOwnId, secretNameOf } from './generated-keys.js';
 import { parseTimeMs, readKeySecret, unusable } from './key-secret.js';
-import { isFreshAt, type Memo, nextAfter, type Timed } from './memo.js';
+import { isFreshAt, isSameMap, type Memo, nextAfter, type Timed, timesOf } from './memo.js';
 import { Problems } from './status.js';
 
 export interface TranslatedKey extends Timed {
@@ -52,33 +60,54 @@ export function claimantOf(resource: {
   };
 }
 
-/** All keys, each judged alone; who wins a contested id is `contestedIds`' matter. */
+/** All keys, each judged alone. */
+export interface TranslatedKeys extends Timed {
+  /** In the order of `inOrder`. */
+  readonly byKey: ReadonlyMap<ResourceKey, TranslatedKey>;
+}
+
+/**
+ * Each key judged alone; who wins a contested id is `contestedIds`' matter.
+ * @param last is the answer where nothing differs.
+ */
 export function translateKeys(
   resources: ResourceSet,
   absence: Absence,
   nowMs: number,
   memo: Memo<TranslatedKey>,
-): Map<ResourceKey, TranslatedKey> {
+  last: TranslatedKeys | undefined,
+): TranslatedKeys {
   const selectNamespaces = namespaceSelector(resources);
   const ownerOf = secretOwners(resources);
-  const translated = new Map<ResourceKey, TranslatedKey>();
-  for (const resource of resources.SignatureKey.values()) {
+  const byKey = new Map<ResourceKey, TranslatedKey>();
+  for (const resource of inOrder(resources.SignatureKey)) {
     const { namespace } = resource.metadata;
-    const secretName = secretNameOf(resource);
-    const secret = resources.Secret.get(resourceKey(namespace, secretName));
-    const absent = secret ? '' : absence('Secret', namespace, secretName);
+    const secretKey = secretKeyOf(resource);
+    const secret = resources.Secret.get(secretKey);
+    const absent = secret ? '' : absence('Secret', namespace, secretNameOf(resource));
     const selector = resource.spec.allowedAuthorizers?.namespaces.selector;
     const selected = selector ? selectNamespaces(selector.matchLabels) : '';
-    const owner = ownerOf(resource, secretName);
+    const owner = ownerOf(resource, secretKey);
     const result = memo.get(
       resource,
       [secret, absent, selected, owner],
       () => translateKey(resource, { secret, absent, selected, owner }, nowMs),
       isFreshAt(nowMs),
     );
-    translated.set(result.key, result);
+    byKey.set(result.key, result);
   }
-  return translated;
+  if (last && isSameMap(last.byKey, byKey)) return last;
+  return { byKey, ...timesOf(byKey.values()) };
+}
+
+const secretKeys = new WeakMap<SignatureKey, ResourceKey>();
+
+/** Of the Secret that a key reads. */
+function secretKeyOf(key: SignatureKey): ResourceKey {
+  let secretKey = secretKeys.get(key);
+  if (secretKey === undefined)
+    secretKeys.set(key, (secretKey = resourceKey(key.metadata.namespace, secretNameOf(key))));
+  return secretKey;
 }
 
 /**
@@ -86,27 +115,45 @@ export function translateKeys(
  * key, and can send elsewhere what an HMAC key has signed: with a key of his own that names the Secret of another,
  * whoever may write keys but read no Secrets would have both.
  */
-function secretOwners(resources: ResourceSet): (key: SignatureKey, secretName: string) => string {
+function secretOwners(resources: ResourceSet): (key: SignatureKey, secretKey: ResourceKey) => string {
   const generated = new Map<string, string>();
   const callers = new Map<string, string>();
   for (const key of resources.SignatureKey.values()) {
-    const { namespace, name } = key.metadata;
-    const secret = resourceKey(namespace, secretNameOf(key));
+    const { name } = key.metadata;
+    const secret = secretKeyOf(key);
     if (!key.spec.secretRef) generated.set(secret, name);
     else if (key.spec.usage === 'Caller' && !(name > (callers.get(secret) ?? name))) callers.set(secret, name);
   }
-  return ({ metadata: { namespace, name }, spec }, secretName) => {
-    const secret = resourceKey(namespace, secretName);
-    const owner = generated.get(secret) ?? (spec.usage === 'Backend' ? callers.get(secret) : undefined);
+  return ({ metadata: { name }, spec }, secretKey) => {
+    const owner = generated.get(secretKey) ?? (spec.usage === 'Backend' ? callers.get(secretKey) : undefined);
     return owner === undefined || owner === name ? '' : owner;
   };
 }
 
+/** Namespaces that hold anything of ours, or are there, comma-separated: a memo input that compares by value. */
+export function knownNamespaces(resources: ResourceSet): string {
+  const names = new Set(resources.Namespace.keys());
+  for (const objects of [resources.ApiGroup, resources.Authorization, resources.UsagePlan])
+    for (const name of namespacesIn(objects)) names.add(name);
+  return [...names].sort(compareText).join();
+}
+
+const namespaces = new WeakMap<ReadonlyMap<string, unknown>, ReadonlySet<string>>();
+
+function namespacesIn(objects: ReadonlyMap<string, ApiGroup | Authorization | UsagePlan>): ReadonlySet<string> {
+  let names = namespaces.get(objects);
+  if (!names) {
+    names = new Set([...objects.values()].map(({ metadata }) => metadata.namespace));
+    namespaces.set(objects, names);
+  }
+  return names;
+}
+
 /** Answers the matching namespaces as one text, comma-separated: a memo input that compares by value. */
 function namespaceSelector(resources: ResourceSet): (matchLabels: Readonly<Record<string, string>>) => string {
-  const askers = [...resources.ApiGroup.values(), ...resources.Authorization.values(), ...resources.UsagePlan.values()];
-  const names = new Set([...resources.Namespace.keys(), ...askers.map((asker) => asker.metadata.namespace)]);
-  const labelled = [...names].sort(compareText).map((name) => ({ name, labels: namespaceLabels(resources, name) }));
+  const known = knownNamespaces(resources);
+  const names = known === '' ? [] : known.split(',');
+  const labelled = names.map((name) => ({ name, labels: namespaceLabels(resources, name) }));
   const answers = new Map<string, string>();
   return (matchLabels) => {
     const question = JSON.stringify(matchLabels);
@@ -256,8 +303,7 @@ export function contestedIds(keys: ReadonlyMap<ResourceKey, TranslatedKey>): Map
   const callers = [...keys.values()].filter(({ caller }) => caller);
   for (const idOf of [({ keyId }: TranslatedKey) => keyId, ({ pairId }: TranslatedKey) => pairId]) {
     const standing = callers.filter((key) => !lost.has(key.key) && idOf(key) !== undefined);
-    for (const same of groupBy(standing, (key) => idOf(key) ?? '').values()) {
-      if (same.length < 2) continue;
+    for (const same of contenders(standing, (key) => idOf(key) ?? '')) {
       const best = Math.min(...same.map(({ idOrigin }) => ID_ORIGINS.indexOf(idOrigin)));
       const standingBest = same.filter(({ idOrigin }) => ID_ORIGINS.indexOf(idOrigin) === best);
       const perNamespace = [...groupBy(standingBest, ({ claimant }) => claimant.namespace).values()].map(
@@ -270,4 +316,16 @@ export function contestedIds(keys: ReadonlyMap<ResourceKey, TranslatedKey>): Map
     }
   }
   return lost;
+}
+
+/** Those that have an id in common, among thousands of which nearly none do. */
+function contenders(keys: readonly TranslatedKey[], idOf: (key: TranslatedKey) => string): Iterable<TranslatedKey[]> {
+  const [once, twice] = [new Set<string>(), new Set<string>()];
+  for (const key of keys) {
+    const id = idOf(key);
+    if (once.has(id)) twice.add(id);
+    else once.add(id);
+  }
+  const contested = twice.size === 0 ? [] : keys.filter((key) => twice.has(idOf(key)));
+  return groupBy(contested, idOf).values();
 }

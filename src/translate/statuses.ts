@@ -1,15 +1,15 @@
 /** Status of every object: its own problems, what others say about it, and the summaries of its CRD. */
 import type { Problem } from '../api/problem.js';
 import type { SignatureKeyStatusReferencesRefused } from '../api/types.js';
-import type { ResourceKey } from '../model/model.js';
+import { compareText } from '../lib/compare-text.js';
+import type { Plan, ResourceKey } from '../model/model.js';
 import type { TranslatedGroup } from './api-group.js';
 import type { TranslatedAuthorization } from './authorization.js';
-import { compareText } from './hostname-claims.js';
-import type { Memo } from './memo.js';
+import { isSameMap, Last, Memo, sameList } from './memo.js';
 import type { TranslatedKey } from './signature-key.js';
 import { objectStatus, type Problems } from './status.js';
-import type { ObjectStatus } from './translation.js';
-import type { PlanConflict, TranslatedPlan } from './usage-plan.js';
+import type { ObjectStatus, Translation } from './translation.js';
+import { planConflicts, type PlanConflict, type TranslatedPlan } from './usage-plan.js';
 
 export interface TranslatedObjects {
   readonly keys: ReadonlyMap<ResourceKey, TranslatedKey>;
@@ -17,50 +17,82 @@ export interface TranslatedObjects {
   readonly groups: ReadonlyMap<ResourceKey, TranslatedGroup>;
   readonly authorizations: readonly TranslatedAuthorization[];
   readonly usagePlans: readonly TranslatedPlan[];
-  readonly conflicts: ReadonlyMap<ResourceKey, readonly PlanConflict[]>;
+  /** Of the model. */
+  readonly plans: readonly Plan[];
 }
 
-export interface StatusWithProblems {
+interface StatusWithProblems {
+  /** `Kind/namespace/name`. */
+  readonly id: string;
   readonly status: ObjectStatus;
   readonly problems: readonly Problem[];
 }
 
+type Statuses = readonly StatusWithProblems[];
+
+/** Remembered results, as those of translation. */
+export type StatusMemo = ReturnType<typeof createStatusMemo>;
+
+export const createStatusMemo = () => ({
+  each: new Memo<StatusWithProblems>(),
+  usage: new Last<ReadonlyMap<ResourceKey, KeyUsage>>(),
+  conflicts: new Last<ReadonlyMap<ResourceKey, readonly PlanConflict[]>>(),
+  keys: new Last<Statuses>(),
+  groups: new Last<Statuses>(),
+  authorizations: new Last<Statuses>(),
+  plans: new Last<Statuses>(),
+  whole: new Last<Pick<Translation, 'statuses' | 'problems'>>(),
+});
+
 /**
- * In the order of the kinds, each by namespace and name. With the `memo` of the last call, statuses that stay as they
+ * In the order of the kinds, each in that of its list. With the `memo` of the last call, statuses that stay as they
  * are keep their identity, so that nobody after this compares or writes them again.
  */
-export function buildStatuses(translated: TranslatedObjects, memo: Memo<StatusWithProblems>): StatusWithProblems[] {
-  const usage = countUsage(translated);
-  return [
-    ...sorted(
-      [...translated.keys.values()].map((key) => {
-        const used = usage.get(key.key);
-        const winner = translated.lostIds.get(key.key);
-        return memo.get(key, [winner, usageText(used)], () => keyStatus(key, winner, used));
-      }),
+export function buildStatuses(
+  { keys, lostIds, groups, authorizations, usagePlans, plans }: TranslatedObjects,
+  memo: StatusMemo,
+): Pick<Translation, 'statuses' | 'problems'> {
+  const usage = memo.usage.get([groups, authorizations, usagePlans], (last) =>
+    keepUsage(last, countUsage({ groups, authorizations, usagePlans })),
+  );
+  const conflicts = memo.conflicts.get([plans], () => planConflicts(plans));
+  const lists = [
+    memo.keys.get([keys, lostIds, usage], (last) =>
+      sameList(
+        last,
+        [...keys.values()].map((key) => {
+          const [winner, used] = [lostIds.get(key.key), usage.get(key.key)];
+          return memo.each.get(key, [winner, used], () => keyStatus(key, winner, used));
+        }),
+      ),
     ),
-    ...sorted([...translated.groups.values()].map((group) => memo.get(group, [], () => groupStatus(group)))),
-    ...sorted(translated.authorizations.map((each) => memo.get(each, [], () => authorizationStatus(each)))),
-    ...sorted(
-      translated.usagePlans.map((plan) => {
-        const conflicts = translated.conflicts.get(plan.key) ?? [];
-        return memo.get(plan, [JSON.stringify(conflicts)], () => planStatus(plan, conflicts));
-      }),
+    memo.groups.get([groups], () =>
+      [...groups.values()].map((group) => memo.each.get(group, [], () => groupStatus(group))),
+    ),
+    memo.authorizations.get([authorizations], () =>
+      authorizations.map((each) => memo.each.get(each, [], () => authorizationStatus(each))),
+    ),
+    memo.plans.get([usagePlans, conflicts], (last) =>
+      sameList(
+        last,
+        usagePlans.map((plan) => {
+          const lost = conflicts.get(plan.key) ?? [];
+          return memo.each.get(plan, [JSON.stringify(lost)], () => planStatus(plan, lost));
+        }),
+      ),
     ),
   ];
+  return memo.whole.get(lists, () => {
+    const statuses = new Map<string, ObjectStatus>();
+    const problems: Problem[] = [];
+    for (const list of lists)
+      for (const each of list) {
+        statuses.set(each.id, each.status);
+        if (each.problems.length > 0) problems.push(...each.problems);
+      }
+    return { statuses, problems };
+  });
 }
-
-function usageText(usage: KeyUsage | undefined): string {
-  if (!usage) return '';
-  const { authorizations, usagePlans, apis, refused } = usage;
-  return `${authorizations} ${usagePlans} ${apis} ${refused.length > 0 ? JSON.stringify(refused) : ''}`;
-}
-
-const sorted = (statuses: readonly StatusWithProblems[]): StatusWithProblems[] =>
-  statuses
-    .map((each) => [`${each.status.object.namespace} ${each.status.object.name}`, each] as const)
-    .sort(([a], [b]) => compareText(a, b))
-    .map(([, each]) => each);
 
 /** Kubernetes objects have a size limit, and a list of thousands is read by nobody. */
 const MAX_REFUSED = 16;
@@ -72,23 +104,53 @@ interface KeyUsage {
   refused: SignatureKeyStatusReferencesRefused[];
 }
 
-function countUsage({ groups, authorizations, usagePlans }: TranslatedObjects): Map<ResourceKey, KeyUsage> {
+function countUsage({
+  groups,
+  authorizations,
+  usagePlans,
+}: Pick<TranslatedObjects, 'groups' | 'authorizations' | 'usagePlans'>): Map<ResourceKey, KeyUsage> {
   const counts = new Map<ResourceKey, KeyUsage>();
   const of = (key: ResourceKey): KeyUsage => {
     let usage = counts.get(key);
-    if (!usage) counts.set(key, (usage = { authorizations: 0, usagePlans: 0, apis: 0, refused: [] }));
+    if (!usage) counts.set(key, (usage = { authorizations: 0, usagePlans: 0, apis: 0, refused: NONE_REFUSED }));
     return usage;
   };
   for (const { apisByBackendKey } of groups.values())
     for (const [key, apis] of apisByBackendKey) of(key).apis += apis.size;
   for (const { admitted } of authorizations) for (const { key } of admitted.keys) of(key).authorizations += 1;
   for (const { admitted } of usagePlans) for (const { key } of admitted.keys) of(key).usagePlans += 1;
-  for (const { resource, admitted } of [...authorizations, ...usagePlans]) {
-    const { namespace, name } = resource.metadata;
-    for (const key of admitted.refusedBy) of(key).refused.push({ kind: resource.kind, namespace, name });
-  }
+  for (const askers of [authorizations, usagePlans])
+    for (const { resource, admitted } of askers) {
+      const { namespace, name } = resource.metadata;
+      for (const key of admitted.refusedBy) {
+        const usage = of(key);
+        if (usage.refused === NONE_REFUSED) usage.refused = [];
+        usage.refused.push({ kind: resource.kind, namespace, name });
+      }
+    }
   return counts;
 }
+
+const NONE_REFUSED: SignatureKeyStatusReferencesRefused[] = [];
+
+/** `next` with the counts of `last` that are still so, by identity. */
+function keepUsage(
+  last: ReadonlyMap<ResourceKey, KeyUsage> | undefined,
+  next: Map<ResourceKey, KeyUsage>,
+): ReadonlyMap<ResourceKey, KeyUsage> {
+  if (!last) return next;
+  for (const [key, usage] of next) {
+    const before = last.get(key);
+    if (before && isSameUsage(before, usage)) next.set(key, before);
+  }
+  return isSameMap(last, next) ? last : next;
+}
+
+const isSameUsage = (a: KeyUsage, b: KeyUsage): boolean =>
+  a.authorizations === b.authorizations &&
+  a.usagePlans === b.usagePlans &&
+  a.apis === b.apis &&
+  (a.refused === b.refused || JSON.stringify(a.refused) === JSON.stringify(b.refused));
 
 function keyStatus(
   key: TranslatedKey,
@@ -171,5 +233,7 @@ function withProblems(
   fields: ObjectStatus['fields'],
   options: Parameters<typeof objectStatus>[3],
 ): StatusWithProblems {
-  return { status: objectStatus(resource, problems, fields, options), problems: problems.list };
+  const status = objectStatus(resource, problems, fields, options);
+  const { kind, namespace, name } = status.object;
+  return { id: `${kind}/${namespace}/${name}`, status, problems: problems.list };
 }

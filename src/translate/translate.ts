@@ -1,48 +1,59 @@
 /**
  * ResourceSet → model, statuses and problems: a pure function of the objects and a context. Order of the kinds:
- * keys first (everything names them), groups (they bind Backend keys), then who may call and how often.
+ * keys first (everything names them), groups (they bind Backend keys), then who may call and how often. What stays as
+ * it is keeps its identity, down to whole lists, so that nobody after this looks at it again.
  */
-import type { Problem } from '../api/problem.js';
 import type { Authorization, UsagePlan } from '../api/types.js';
-import type { Group, ResourceKey } from '../model/model.js';
-import type { GroupRemains, PlanRemains } from '../resources/remains.js';
-import { matchesLabels, resourceKey, type ResourceSet } from '../resources/resource-set.js';
+import { compareText } from '../lib/compare-text.js';
+import type { CallerKey, Grant, Group, Plan, ResourceKey } from '../model/model.js';
+import type { PlanRemains } from '../resources/remains.js';
+import { inOrder, matchesLabels, resourceKey, type ResourceSet } from '../resources/resource-set.js';
 import { createAbsence, type Absence } from './absence.js';
-import { hostnameClaimsOf, translateGroup, type TranslatedGroup } from './api-group.js';
+import type { TranslatedGroup } from './api-group.js';
 import { translateAuthorization, type TranslatedAuthorization } from './authorization.js';
-import { createKeyDirectory, findKeys, keyInputs, type KeyDirectory } from './bindings.js';
-import { type Claimant, compareText, groupBy, type HostnameClaim, resolveHostnameClaims } from './hostname-claims.js';
-import { isFreshAt, Memo, nextAfter } from './memo.js';
-import { claimsOfRemains, holdPlace, refusePlan, type RefusedPlan } from './remains.js';
-import { contestedIds, translateKeys, type TranslatedKey } from './signature-key.js';
-import { buildStatuses, type StatusWithProblems } from './statuses.js';
+import { createKeyDirectory, findKeys, type KeyDirectory, type NamedKey } from './bindings.js';
+import { groupSettings, holdPlaces, loseClaims, translateGroups, type LostByGroup } from './groups.js';
+import { groupBy } from './hostname-claims.js';
+import { isFreshAt, Last, Memo, nextAfter, sameList, type Timed, timesOf } from './memo.js';
+import { refusePlan, type RefusedPlan } from './remains.js';
+import {
+  contestedIds,
+  knownNamespaces,
+  translateKeys,
+  type TranslatedKey,
+  type TranslatedKeys,
+} from './signature-key.js';
+import { buildStatuses, createStatusMemo } from './statuses.js';
 import type { TranslateContext, Translation } from './translation.js';
-import { planConflicts, translateUsagePlan, type TranslatedPlan } from './usage-plan.js';
+import { translateUsagePlan, type TranslatedPlan } from './usage-plan.js';
 
 /** Remembered results; one per long-lived caller. A fresh one gives the same translation, only later. */
-export interface TranslationMemo {
-  readonly keys: Memo<TranslatedKey>;
-  readonly groups: Memo<TranslatedGroup>;
-  readonly authorizations: Memo<TranslatedAuthorization>;
-  readonly plans: Memo<TranslatedPlan>;
-  readonly refusedPlans: Memo<RefusedPlan>;
-  readonly heldPlaces: Memo<Group>;
-  readonly statuses: Memo<StatusWithProblems>;
-}
+export type TranslationMemo = ReturnType<typeof createTranslationMemo>;
 
-export const createTranslationMemo = (): TranslationMemo => ({
-  keys: new Memo(),
-  groups: new Memo(),
-  authorizations: new Memo(),
-  plans: new Memo(),
-  refusedPlans: new Memo(),
-  heldPlaces: new Memo(),
-  statuses: new Memo(),
+export const createTranslationMemo = () => ({
+  allKeys: new Last<TranslatedKeys>(),
+  keys: new Memo<TranslatedKey>(),
+  keyUse: new Last<KeyUse>(),
+  named: new Memo<readonly NamedKey[]>(),
+  selected: new Memo<readonly TranslatedKey[]>(),
+  lostClaims: new Last<LostByGroup>(),
+  allGroups: new Last<ReadonlyMap<ResourceKey, TranslatedGroup>>(),
+  groups: new Memo<TranslatedGroup>(),
+  heldPlaces: new Memo<Group>(),
+  modelGroups: new Last<readonly Group[]>(),
+  allAuthorizations: new Last<TranslatedAuthorizations>(),
+  authorizations: new Memo<TranslatedAuthorization>(),
+  grants: new Last<readonly Grant[]>(),
+  allPlans: new Last<readonly TranslatedPlan[]>(),
+  plans: new Memo<TranslatedPlan>(),
+  refusedPlans: new Memo<RefusedPlan>(),
+  modelPlans: new Last<readonly Plan[]>(),
+  statuses: createStatusMemo(),
 });
 
 /**
  * Never throws for what users wrote. With the `memo` of the last call the cost is that of what changed, and what did
- * not change keeps its identity in the model.
+ * not change keeps its identity.
  */
 export function translate(
   resources: ResourceSet,
@@ -51,112 +62,123 @@ export function translate(
 ): Translation {
   const { nowMs } = context;
   const absence = createAbsence(resources, context);
-  const keys = translateKeys(resources, absence, nowMs, memo.keys);
-  const lostIds = contestedIds(keys);
-  const directory = createKeyDirectory(keys, lostIds, resources.refused);
-  const lostClaims = loseClaims(resources, context);
-  const groups = translateGroups(resources, context, keys, absence, lostClaims, memo.groups);
-  const authorizations = [...resources.Authorization.values()].map((resource) =>
-    translateOneAuthorization(resource, directory, groups, absence, nowMs, memo.authorizations),
+  /** What an absence depends on besides the objects of the kind. */
+  const absenceInputs = [resources.refused, context.singleOwner];
+
+  const keys = memo.allKeys.get(
+    [resources.SignatureKey, resources.Secret, resources.Namespace, knownNamespaces(resources), ...absenceInputs],
+    (last) => translateKeys(resources, absence, nowMs, memo.keys, last),
+    isFreshAt(nowMs),
   );
-  const keysByNamespace = groupBy(keys.values(), ({ claimant }) => claimant.namespace);
-  const usagePlans = [...resources.UsagePlan.values()].map((resource) =>
-    translateOnePlan(
-      resource,
-      directory,
-      groups,
-      absence,
-      keysByNamespace.get(resource.metadata.namespace) ?? [],
-      context,
-      memo.plans,
+  const use = memo.keyUse.get([keys, resources.refused], (last) => useKeys(keys, resources, last));
+  const { lostIds, directory } = use;
+
+  const lost = memo.lostClaims.get([resources.ApiGroup, resources.remains, context.hostnameClaims], () =>
+    loseClaims(resources, context),
+  );
+  const groups = memo.allGroups.get(
+    [resources.ApiGroup, resources.Service, resources.Secret, keys, lost, groupSettings(context), ...absenceInputs],
+    (last) => translateGroups({ resources, context, keys: keys.byKey, absence, lost }, memo.groups, last),
+  );
+  const heldPlaces = holdPlaces(resources, context, lost, memo.heldPlaces);
+
+  const who = { directory, groups, absence };
+  const askedInputs = [directory, groups, resources.ApiGroup, ...absenceInputs];
+  const authorizations = memo.allAuthorizations.get(
+    [resources.Authorization, ...askedInputs],
+    (last) => {
+      const next = inOrder(resources.Authorization).map((each) => translateOneAuthorization(each, who, nowMs, memo));
+      const list = sameList(last?.list, next);
+      return last && list === last.list ? last : { list, ...timesOf(list) };
+    },
+    isFreshAt(nowMs),
+  );
+  const usagePlans = memo.allPlans.get([resources.UsagePlan, use, context.counterStore, ...askedInputs], (last) =>
+    sameList(
+      last,
+      inOrder(resources.UsagePlan).map((each) => translateOnePlan(each, who, use, context, memo)),
     ),
   );
-  const refusedPlans = inOrder(refusePlans(resources, directory, groups, absence, memo.refusedPlans));
+  const refusedPlans = byKey(refusePlans(resources, who, memo.refusedPlans));
 
   const model = {
-    callerKeys: inOrder([...keys.values()].flatMap(({ key, caller }) => (caller && !lostIds.has(key) ? caller : []))),
-    groups: inOrder([
-      ...[...groups.values()].flatMap(({ group }) => group ?? []),
-      ...holdPlaces(resources, context, lostClaims, memo.heldPlaces),
-    ]),
-    grants: inOrder(authorizations.flatMap(({ grant }) => grant ?? [])),
+    callerKeys: use.callerKeys,
+    groups: memo.modelGroups.get([groups, ...heldPlaces], (last) =>
+      sameList(last, byKey([...[...groups.values()].flatMap(({ group }) => group ?? []), ...heldPlaces])),
+    ),
+    grants: memo.grants.get([authorizations.list], (last) =>
+      sameList(
+        last,
+        authorizations.list.flatMap(({ grant }) => grant ?? []),
+      ),
+    ),
     // This order decides between plans of equal rank: the authorizer takes the first.
-    plans: inOrder([
-      ...usagePlans.flatMap(({ plan }) => plan ?? []),
-      ...refusedPlans.flatMap(({ plan }) => plan ?? []),
-    ]),
+    plans: memo.modelPlans.get([usagePlans, ...refusedPlans], (last) =>
+      sameList(last, byKey([...usagePlans, ...refusedPlans].flatMap(({ plan }) => plan ?? []))),
+    ),
   };
-  const statuses = buildStatuses(
-    {
-      keys,
-      lostIds,
-      groups,
-      authorizations,
-      usagePlans,
-      conflicts: planConflicts(model.plans),
-    },
+  const { statuses, problems } = buildStatuses(
+    { keys: keys.byKey, lostIds, groups, authorizations: authorizations.list, usagePlans, plans: model.plans },
     memo.statuses,
   );
-  const problems: Problem[] = [...statuses, ...refusedPlans].flatMap((each) => each.problems);
   return {
     model,
-    statuses: new Map(
-      statuses.map(({ status }) => [`${status.object.kind}/${status.object.namespace}/${status.object.name}`, status]),
+    statuses,
+    problems: [...problems, ...refusedPlans.flatMap((each) => each.problems)],
+    nextChangeMs: nextAfter(nowMs, [keys.nextChangeMs, authorizations.nextChangeMs]),
+  };
+}
+
+interface TranslatedAuthorizations extends Timed {
+  readonly list: readonly TranslatedAuthorization[];
+}
+
+/** What all keys together decide. */
+interface KeyUse {
+  readonly lostIds: ReadonlyMap<ResourceKey, TranslatedKey>;
+  readonly directory: KeyDirectory;
+  readonly byNamespace: ReadonlyMap<string, readonly TranslatedKey[]>;
+  readonly callerKeys: readonly CallerKey[];
+}
+
+function useKeys({ byKey: keys }: TranslatedKeys, { refused }: ResourceSet, last: KeyUse | undefined): KeyUse {
+  const lostIds = contestedIds(keys);
+  const byNamespace = groupBy(keys.values(), ({ claimant }) => claimant.namespace);
+  return {
+    lostIds,
+    directory: createKeyDirectory(keys, lostIds, refused),
+    byNamespace: new Map(
+      [...byNamespace].map(([namespace, list]) => [namespace, sameList(last?.byNamespace.get(namespace), list)]),
     ),
-    problems,
-    nextChangeMs: nextAfter(
-      nowMs,
-      [...keys.values(), ...authorizations].map(({ nextChangeMs }) => nextChangeMs),
+    callerKeys: sameList(
+      last?.callerKeys,
+      [...keys.values()].flatMap(({ key, caller }) => (caller && !lostIds.has(key) ? caller : [])),
     ),
   };
 }
 
-/** By namespace, then name: stable over file order, apply order and restarts. */
-function inOrder<T extends { readonly key: ResourceKey }>(items: readonly T[]): T[] {
-  return items
+/** As `inOrder` has resources. */
+const byKey = <T extends { readonly key: ResourceKey }>(items: readonly T[]): T[] =>
+  items
     .map((item) => [item.key.replace('/', ' '), item] as const)
     .sort(([a], [b]) => compareText(a, b))
     .map(([, item]) => item);
-}
-
-const remainsOfGroups = ({ remains = [], ApiGroup }: ResourceSet): GroupRemains[] =>
-  remains.flatMap((each) =>
-    each.kind === 'ApiGroup' && !ApiGroup.has(resourceKey(each.namespace, each.name)) ? each : [],
-  );
 
 const remainsOfPlans = ({ remains = [], UsagePlan: plans }: ResourceSet): PlanRemains[] =>
   remains.flatMap((each) =>
     each.kind === 'UsagePlan' && !plans.has(resourceKey(each.namespace, each.name)) ? each : [],
   );
 
-/** Claims that lost and their winners, by group. */
-type LostByGroup = ReadonlyMap<ResourceKey, readonly (readonly [HostnameClaim, Claimant])[]>;
-
-function loseClaims(resources: ResourceSet, context: TranslateContext): LostByGroup {
-  const claims = [
-    ...[...resources.ApiGroup.values()].flatMap((group) => hostnameClaimsOf(group, context)),
-    ...remainsOfGroups(resources).flatMap((group) => claimsOfRemains(group, context)),
-  ];
-  return groupBy(resolveHostnameClaims(claims), ([claim]) => claim.claimant.key);
-}
-
-function holdPlaces(resources: ResourceSet, context: TranslateContext, lost: LostByGroup, memo: Memo<Group>): Group[] {
-  return remainsOfGroups(resources).flatMap((group) => {
-    const lostHostnames = new Set(
-      (lost.get(resourceKey(group.namespace, group.name)) ?? []).map(([{ hostname }]) => hostname),
-    );
-    const hostnames = claimsOfRemains(group, context)
-      .map(({ hostname }) => hostname)
-      .filter((hostname) => !lostHostnames.has(hostname));
-    return hostnames.length > 0 ? memo.get(group, hostnames, () => holdPlace(group, hostnames)) : [];
-  });
+/** Whom Authorizations and UsagePlans can name. */
+interface Nameable {
+  readonly directory: KeyDirectory;
+  readonly groups: ReadonlyMap<ResourceKey, TranslatedGroup>;
+  readonly absence: Absence;
 }
 
 function refusePlans(
   resources: ResourceSet,
-  directory: KeyDirectory,
-  groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
-  absence: Absence,
+  { directory, groups, absence }: Nameable,
   memo: Memo<RefusedPlan>,
 ): RefusedPlan[] {
   return remainsOfPlans(resources).map((plan) => {
@@ -174,111 +196,22 @@ function refusePlans(
       : inUse;
     const ownGroups = [...groups.values()].filter(({ resource }) => resource.metadata.namespace === namespace);
     const absences = targets.map(({ apiGroup }) => absence('ApiGroup', namespace, apiGroup));
-    const inputs = [named.length, ...keyInputs(named), ...candidates, ...ownGroups, ...absences];
+    const found = named.flatMap(({ key, lost, refused }) => [key, lost, refused]);
+    const inputs = [named.length, ...found, ...candidates, ...ownGroups, ...absences];
     return memo.get(plan, inputs, () => refusePlan(plan, { named, candidates, groups, ownGroups, absence }));
   });
 }
 
-function translateGroups(
-  resources: ResourceSet,
-  context: TranslateContext,
-  keys: ReadonlyMap<ResourceKey, TranslatedKey>,
-  absence: Absence,
-  lost: LostByGroup,
-  memo: Memo<TranslatedGroup>,
-): Map<ResourceKey, TranslatedGroup> {
-  const { clusterDomain, allowedBackendHosts, hostnameClaims, advertised, servicesElsewhere } = context;
-  const settings = JSON.stringify([clusterDomain, allowedBackendHosts, hostnameClaims, advertised, servicesElsewhere]);
-  const groups = new Map<ResourceKey, TranslatedGroup>();
-  for (const [key, resource] of resources.ApiGroup) {
-    const { namespace } = resource.metadata;
-    const references = groupReferences(resource.spec);
-    const lostHostnames = new Map((lost.get(key) ?? []).map(([claim, winner]) => [claim.hostname, winner.key]));
-    const inputs = [
-      settings,
-      JSON.stringify([...lostHostnames]),
-      JSON.stringify(
-        references.services.map(
-          ({ name, port }) => context.services.get(`${resourceKey(namespace, name)}:${port}`) ?? null,
-        ),
-      ),
-      ...references.services.map(
-        ({ name }) => resources.Service.get(resourceKey(namespace, name)) ?? absence('Service', namespace, name),
-      ),
-      ...references.secrets.map(
-        (name) => resources.Secret.get(resourceKey(namespace, name)) ?? absence('Secret', namespace, name),
-      ),
-      ...references.backendKeys.map(
-        (name) => keys.get(resourceKey(namespace, name)) ?? absence('SignatureKey', namespace, name),
-      ),
-    ];
-    const lookup = { namespace, resources, context, absence };
-    groups.set(
-      key,
-      memo.get(resource, inputs, () => translateGroup(resource, { context, lookup, keys, lostHostnames })),
-    );
-  }
-  return groups;
-}
-
-interface GroupReferences {
-  readonly services: readonly { readonly name: string; readonly port: number }[];
-  readonly secrets: readonly string[];
-  readonly backendKeys: readonly string[];
-}
-
-const knownReferences = new WeakMap<object, GroupReferences>();
-
-/** Everything a group names, in a fixed order. */
-function groupReferences(spec: Parameters<typeof hostnameClaimsOf>[0]['spec']): GroupReferences {
-  let references = knownReferences.get(spec);
-  if (!references) {
-    const apis = spec.apis ?? [];
-    const backends = [
-      spec.backend,
-      ...spec.environments.map(({ backend }) => backend),
-      ...apis.map(({ backend }) => backend),
-    ];
-    const bindings = [...spec.environments, ...apis.flatMap(({ environments }) => environments ?? [])].map(
-      ({ backendSignature }) => backendSignature,
-    );
-    references = {
-      services: distinct(
-        backends.flatMap((backend) => backend?.service ?? []),
-        ({ name, port }) => `${name}:${port}`,
-      ),
-      secrets: distinct(
-        backends.flatMap((backend) => backend?.tls?.caSecretRef?.name ?? []),
-        (name) => name,
-      ),
-      backendKeys: distinct(
-        bindings.flatMap((binding) => binding?.signatureKeyRef?.name ?? []),
-        (name) => name,
-      ),
-    };
-    knownReferences.set(spec, references);
-  }
-  return references;
-}
-
-const distinct = <T>(items: readonly T[], textOf: (item: T) => string): T[] => [
-  ...new Map(items.map((item) => [textOf(item), item])).values(),
-];
-
 function translateOneAuthorization(
   resource: Authorization,
-  directory: KeyDirectory,
-  groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
-  absence: Absence,
+  { directory, groups, absence }: Nameable,
   nowMs: number,
-  memo: Memo<TranslatedAuthorization>,
+  memo: Pick<TranslationMemo, 'named' | 'authorizations'>,
 ): TranslatedAuthorization {
-  const { namespace } = resource.metadata;
-  const named = findKeys(namespace, resource.spec.keys, directory);
-  const inputs = [...keyInputs(named), ...targetInputs(resource, groups, absence)];
-  return memo.get(
+  const named = namedBy(resource, directory, memo.named);
+  return memo.authorizations.get(
     resource,
-    inputs,
+    [named, ...targetInputs(resource, groups, absence)],
     () => translateAuthorization(resource, named, groups, absence, nowMs),
     isFreshAt(nowMs),
   );
@@ -286,34 +219,46 @@ function translateOneAuthorization(
 
 function translateOnePlan(
   resource: UsagePlan,
-  directory: KeyDirectory,
-  groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
-  absence: Absence,
-  local: readonly TranslatedKey[],
+  { directory, groups, absence }: Nameable,
+  { byNamespace }: KeyUse,
   { counterStore }: TranslateContext,
-  memo: Memo<TranslatedPlan>,
+  memo: Pick<TranslationMemo, 'named' | 'selected' | 'plans'>,
 ): TranslatedPlan {
-  const { namespace } = resource.metadata;
-  const named = findKeys(namespace, resource.spec.keys, directory);
+  const named = namedBy(resource, directory, memo.named);
   const { selector } = resource.spec.keys;
+  const local = byNamespace.get(resource.metadata.namespace) ?? NO_KEYS;
+  const isSelected = (key: TranslatedKey): boolean =>
+    selector !== undefined &&
+    key.admits !== undefined &&
+    !directory.lost.has(key.key) &&
+    matchesLabels(selector.matchLabels, key.resource.metadata.labels);
   const selected = selector
-    ? local.filter(
-        (key) =>
-          key.admits &&
-          !directory.lost.has(key.key) &&
-          matchesLabels(selector.matchLabels, key.resource.metadata.labels),
-      )
-    : [];
-  const inputs = [counterStore, ...keyInputs(named), ...selected, ...targetInputs(resource, groups, absence)];
-  return memo.get(resource, inputs, () => translateUsagePlan(resource, named, selected, groups, absence, counterStore));
+    ? memo.selected.get(resource, [local, directory.lost], (last) => sameList(last, local.filter(isSelected)))
+    : NO_KEYS;
+  return memo.plans.get(resource, [counterStore, named, selected, ...targetInputs(resource, groups, absence)], () =>
+    translateUsagePlan(resource, named, selected, groups, absence, counterStore),
+  );
 }
 
-const targetInputs = (
-  { metadata, spec }: Authorization | UsagePlan,
+const NO_KEYS: readonly TranslatedKey[] = [];
+
+const namedBy = (
+  asker: Authorization | UsagePlan,
+  directory: KeyDirectory,
+  memo: Memo<readonly NamedKey[]>,
+): readonly NamedKey[] =>
+  memo.get(asker, [directory], (last) => findKeys(asker.metadata.namespace, asker.spec.keys, directory, last));
+
+const targetGroups = new WeakMap<Authorization | UsagePlan, readonly ResourceKey[]>();
+
+function targetInputs(
+  asker: Authorization | UsagePlan,
   groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
   absence: Absence,
-): unknown[] =>
-  spec.targets.map(
-    ({ apiGroup }) =>
-      groups.get(resourceKey(metadata.namespace, apiGroup)) ?? absence('ApiGroup', metadata.namespace, apiGroup),
-  );
+): unknown[] {
+  const { namespace } = asker.metadata;
+  let keys = targetGroups.get(asker);
+  if (!keys)
+    targetGroups.set(asker, (keys = asker.spec.targets.map(({ apiGroup }) => resourceKey(namespace, apiGroup))));
+  return keys.map((key, i) => groups.get(key) ?? absence('ApiGroup', namespace, asker.spec.targets[i]!.apiGroup));
+}
