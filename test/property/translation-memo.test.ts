@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { ApiGroup, Authorization, Namespace, Service, SignatureKey, UsagePlan } from '../../src/api/types.js';
+import type { ApiGroup, Authorization, Namespace, SignatureKey, UsagePlan } from '../../src/api/types.js';
 import { encodePolicy } from '../../src/policy/encode.js';
 import { SecretResource } from '../../src/resources/core-resources.js';
 import type { Remains } from '../../src/resources/remains.js';
@@ -28,7 +28,7 @@ const apiVersion = 'countersign.dev/v1alpha1';
 /** Few names, so that objects meet. */
 const namespaces = fc.constantFrom('a', 'a', 'a', 'a', 'a-b', 'c');
 const few = fc.constantFrom('one', 'one', 'two', 'three');
-const states = fc.constantFrom('Enabled', 'Disabled') as fc.Arbitrary<'Enabled' | 'Disabled'>;
+const states = fc.constantFrom<('Enabled' | 'Disabled')[]>('Enabled', 'Disabled');
 const hours = fc.option(fc.integer({ min: -2, max: 12 }), { nil: undefined, freq: 3 });
 const meta = fc.record({ namespace: namespaces, name: few });
 const refs = fc.array(fc.record({ name: few, namespace: fc.option(namespaces, { nil: undefined }) }), { maxLength: 3 });
@@ -49,10 +49,10 @@ const signatureKey: fc.Arbitrary<AnyResource> = fc
   .record({
     meta,
     id: fc.constantFrom('ID0001', 'ID0002', 'ID0003', undefined),
-    usage: fc.constantFrom('Caller', 'Caller', 'Backend') as fc.Arbitrary<'Caller' | 'Backend'>,
+    usage: fc.constantFrom<('Caller' | 'Backend')[]>('Caller', 'Caller', 'Backend'),
     state: states,
     secret: fc.option(few, { nil: undefined }),
-    from: fc.constantFrom('Same', 'All', 'Selector') as fc.Arbitrary<'Same' | 'All' | 'Selector'>,
+    from: fc.constantFrom<('Same' | 'All' | 'Selector')[]>('Same', 'All', 'Selector'),
     tier: fc.constantFrom('gold', 'tin'),
     label: fc.constantFrom('team', 'kubernetes.io/metadata.name'),
     ends: hours,
@@ -107,7 +107,7 @@ const apiGroup: fc.Arbitrary<AnyResource> = fc
     meta,
     hostname: fc.constantFrom('api.example.com', 'www.example.com'),
     basePath: fc.constantFrom('/', '/orders', '/orders/v2'),
-    state: fc.constantFrom('Released', 'Offline') as fc.Arbitrary<'Released' | 'Offline'>,
+    state: fc.constantFrom<('Released' | 'Offline')[]>('Released', 'Offline'),
     test: fc.boolean(),
     service: few,
     backendKey: fc.option(few, { nil: undefined }),
@@ -180,15 +180,12 @@ const namespaceObject: fc.Arbitrary<AnyResource> = fc
   .map(({ name, team }): Namespace => ({
     apiVersion: 'v1',
     kind: 'Namespace',
-    metadata: { name, labels: { team } } as Namespace['metadata'],
+    metadata: { name, labels: { team } },
   }));
 
 const service: fc.Arbitrary<AnyResource> = fc
   .record({ meta, port: fc.constantFrom(8080, 9090) })
-  .map(
-    ({ meta: metadata, port }) =>
-      ({ apiVersion: 'v1', kind: 'Service', metadata, spec: { ports: [{ port }] } }) as Service,
-  );
+  .map(({ meta: metadata, port }) => ({ apiVersion: 'v1', kind: 'Service', metadata, spec: { ports: [{ port }] } }));
 
 type Ref = { readonly name: string; readonly namespace: string | undefined };
 const refsOf = (all: readonly Ref[]) =>
@@ -230,7 +227,7 @@ const WORLD: readonly AnyResource[] = [
     ...{ ...ours, kind: 'SignatureKey', metadata: { namespace: 'a', name: 'three' } },
     spec: { usage: 'Backend', type: 'HMAC', state: 'Enabled', secretRef: { name: 'two' } },
   },
-  { apiVersion: 'v1', kind: 'Service', metadata, spec: { ports: [{ port: 8080 }] } } as Service,
+  { apiVersion: 'v1', kind: 'Service', metadata, spec: { ports: [{ port: 8080 }] } },
   {
     ...{ ...ours, kind: 'ApiGroup', metadata },
     spec: {
