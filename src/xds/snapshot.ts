@@ -36,13 +36,15 @@ export function versioned<Desc extends DescMessage>(
   message: MessageShape<Desc>,
   settleMs?: number,
 ): VersionedResource {
-  const resource = anyPack(schema, message);
-  return {
-    version: hexHash(resource.value, VERSION_LENGTH),
-    resource,
-    ...(settleMs === undefined ? {} : { settleMs }),
-  };
+  return versionedAny(anyPack(schema, message), settleMs);
 }
+
+/** Of a message that is packed already. */
+export const versionedAny = (resource: Any, settleMs?: number): VersionedResource => ({
+  version: hexHash(resource.value, VERSION_LENGTH),
+  resource,
+  ...(settleMs === undefined ? {} : { settleMs }),
+});
 
 export function createSnapshot(resources: Resources): Snapshot {
   const versions = [...resources].map(([typeUrl, byName]) => [

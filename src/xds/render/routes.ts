@@ -1,5 +1,5 @@
 /** RouteConfiguration, virtual hosts and routes. No route rewrites anything: the authorizer sets what it signed. */
-import { create, fromBinary, toBinary, type DescField, type UnknownField } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary, type MessageInitShape, type UnknownField } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { RouteConfigurationSchema, type RouteConfiguration } from '../../gen/envoy/config/route/v3/route_pb.js';
@@ -45,26 +45,40 @@ const MAP_VALUE = 2;
 
 /** As a message to look into; to send one see `packRouteConfiguration`. */
 export const renderRouteConfiguration = (model: Model): RouteConfiguration =>
-  fromBinary(RouteConfigurationSchema, toBinary(RouteConfigurationSchema, packRouteConfiguration(model)));
+  fromBinary(RouteConfigurationSchema, packRouteConfiguration(model));
 
-/** Its virtual hosts are bytes: what did not change since the last time is not encoded again. */
-export function packRouteConfiguration(model: Model): RouteConfiguration {
+/** As bytes: what did not change since the last time is not encoded again. */
+export function packRouteConfiguration(model: Model): Uint8Array<ArrayBuffer> {
   const render = new RouteRenderer();
-  const configuration = create(RouteConfigurationSchema, {
-    name: ROUTE_CONFIGURATION,
+  const partOf = (init: MessageInitShape<typeof RouteConfigurationSchema>): Uint8Array =>
+    toBinary(RouteConfigurationSchema, create(RouteConfigurationSchema, init));
+  // In the order of field numbers, as a whole message would be written.
+  return joined([
+    partOf({ name: ROUTE_CONFIGURATION }),
+    ...hostsOf(model).flatMap((host) => render.packedHost(host)),
     // `api.example.com:8443` is the same host; the port stays in what is signed and forwarded.
-    ignorePortInHostMatching: true,
-  });
-  configuration.$unknown = hostsOf(model).map((host) => render.packedHost(host));
-  return configuration;
+    partOf({ ignorePortInHostMatching: true }),
+  ]);
+}
+
+/** Once, and no larger than it is: there may be megabytes of it at each change. */
+function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, end);
+    end += chunk.length;
+  }
+  return bytes;
 }
 
 /**
  * What was made of mounts and entries, found by the first of them: those of a group that did not change are the same
- * objects. Only bytes are kept; they stand in messages as fields unknown to us, which are written as they are.
+ * objects. Only bytes are kept; those of leaves stand in their message as fields unknown to us, which are written as
+ * they are.
  */
 type Packed<K extends object, V> = WeakMap<K, { readonly of: readonly unknown[]; readonly value: V }>;
-const packedHosts: Packed<Mount, UnknownField> = new WeakMap();
+const packedHosts: Packed<Mount, readonly Uint8Array[]> = new WeakMap();
 const packedFamilies: Packed<Mount, readonly UnknownField[]> = new WeakMap();
 const packedLeaves: Packed<Entry, UnknownField> = new WeakMap();
 
@@ -76,13 +90,6 @@ function packedBy<K extends object, V>(packed: Packed<K, V>, first: K, of: reado
   return value;
 }
 
-/** One of a repeated or map field that holds messages. */
-function packedField({ number }: DescField, write: (writer: BinaryWriter) => void): UnknownField {
-  const writer = new BinaryWriter().fork();
-  write(writer);
-  return { no: number, wireType: WireType.LengthDelimited, data: writer.join().finish() };
-}
-
 /** Packs what many routes share only once. */
 class RouteRenderer {
   readonly #routes = new Map<Entry, RouteMessage>();
@@ -90,12 +97,14 @@ class RouteRenderer {
   readonly #cors = new Map<Cors, Any>();
   readonly #actions = new Map<Route, RouteAction>();
 
-  packedHost({ hostnames, mounts }: Host): UnknownField {
+  /** In pieces. */
+  packedHost({ hostnames, mounts }: Host): readonly Uint8Array[] {
     const families = familiesOf(mounts);
-    const pack = () =>
-      packedField(RouteConfigurationSchema.field.virtualHosts, (writer) =>
-        writer.raw(toBinary(VirtualHostSchema, this.#virtualHost(hostnames, families))),
-      );
+    const pack = () => {
+      const bytes = toBinary(VirtualHostSchema, this.#virtualHost(hostnames, families));
+      const { number } = RouteConfigurationSchema.field.virtualHosts;
+      return [new BinaryWriter().tag(number, WireType.LengthDelimited).uint32(bytes.length).finish(), bytes];
+    };
     // Of many families one changes: its host is put together again. Of many hosts most stay whole.
     return families.length > 1 ? pack() : packedBy(packedHosts, mounts[0]!, [...mounts, ...hostnames], pack);
   }
@@ -144,13 +153,16 @@ class RouteRenderer {
     return packedBy(packedLeaves, entries[0]!, [key, ...entries], () => {
       const typedConfig = any(RouteListSchema, { routes: entries.map((entry) => this.#route(entry)) });
       const onMatch = create(Matcher_OnMatchSchema, { onMatch: { case: 'action', value: { name: key, typedConfig } } });
-      return packedField(Matcher_MatcherTree_MatchMapSchema.field.map, (writer) =>
-        writer
-          .tag(MAP_KEY, WireType.LengthDelimited)
-          .string(key)
-          .tag(MAP_VALUE, WireType.LengthDelimited)
-          .bytes(toBinary(Matcher_OnMatchSchema, onMatch)),
-      );
+      const data = new BinaryWriter()
+        .fork()
+        .tag(MAP_KEY, WireType.LengthDelimited)
+        .string(key)
+        .tag(MAP_VALUE, WireType.LengthDelimited)
+        .bytes(toBinary(Matcher_OnMatchSchema, onMatch))
+        .join()
+        .finish();
+      const { number } = Matcher_MatcherTree_MatchMapSchema.field.map;
+      return { no: number, wireType: WireType.LengthDelimited, data };
     });
   }
 

@@ -1,12 +1,13 @@
 /** Model → snapshot: the pure edge of this folder. */
+import { create } from '@bufbuild/protobuf';
+import { AnySchema } from '@bufbuild/protobuf/wkt';
 import { ClusterSchema } from '../../gen/envoy/config/cluster/v3/cluster_pb.js';
 import { ListenerSchema } from '../../gen/envoy/config/listener/v3/listener_pb.js';
-import { RouteConfigurationSchema } from '../../gen/envoy/config/route/v3/route_pb.js';
 import { SecretSchema } from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import type { Backend, Model } from '../../model/model.js';
 import { clusterName, HTTPS_CERTIFICATE, ROUTE_CONFIGURATION } from '../names.js';
 import { CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE } from '../resource-types.js';
-import { createSnapshot, versioned, type Snapshot, type VersionedResource } from '../snapshot.js';
+import { createSnapshot, versioned, versionedAny, type Snapshot, type VersionedResource } from '../snapshot.js';
 import { backendsOf, isDnsBackend, renderCluster } from './cluster.js';
 import { renderListeners } from './listener.js';
 import type { RenderOptions } from './options.js';
@@ -40,7 +41,7 @@ const routes = new WeakMap<Model['groups'], ByName>();
 function routesOf(model: Model): ByName {
   let byName = routes.get(model.groups);
   if (!byName) {
-    const resource = versioned(RouteConfigurationSchema, packRouteConfiguration(model));
+    const resource = versionedAny(create(AnySchema, { typeUrl: ROUTE_TYPE, value: packRouteConfiguration(model) }));
     routes.set(model.groups, (byName = new Map([[ROUTE_CONFIGURATION, resource]])));
   }
   return byName;
