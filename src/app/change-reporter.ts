@@ -34,7 +34,6 @@ export function createChangeReporter({ log, locate, source, toldElsewhere }: Cha
   const lineOf = (problem: PlacedProblem) => formatProblem(toldElsewhere ? { ...problem, file: '' } : problem);
   let publication: Publication | undefined;
   let problems: readonly PlacedProblem[] = [];
-  let known: ReadonlySet<string> = new Set();
   /** State that was live when this was told last. */
   let told: number | undefined;
   return {
@@ -45,7 +44,7 @@ export function createChangeReporter({ log, locate, source, toldElsewhere }: Cha
     get problems() {
       return problems;
     },
-    report({ problems: translated, ready, statuses, model, live }) {
+    report({ problems: translated, ready, gone, model, live }) {
       const before = new Set(problems.map(lineOf));
       problems = placeProblems(publication?.problems ?? [], translated, locate, source);
       for (const problem of problems) {
@@ -60,8 +59,7 @@ export function createChangeReporter({ log, locate, source, toldElsewhere }: Cha
           log.info(`${name}: Ready${condition.reason === 'Ready' ? '' : ` (${condition.reason})`}`);
         else log[levelOf('warn')](`${name}: not Ready, ${condition.reason}: ${condition.message}`);
       }
-      for (const id of known) if (!statuses.has(id)) log.info(`${id.replace('/', ' ')}: gone`);
-      known = new Set(statuses.keys());
+      for (const id of gone) log.info(`${id.replace('/', ' ')}: gone`);
       if (live === undefined || live === told) return;
       // The first is what the process tells when it is ready.
       if (told !== undefined) log.info(`live: ${summarize(model, problems.length)}`);

@@ -98,7 +98,7 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
     // A replica that does not lead has no nodes: what it would tell of them means nothing.
     if (!source?.leadership.isLeader) return;
     reporter?.report(change);
-    if (!graceTimer) source.statusSink?.update(change.statuses.values());
+    if (!graceTimer) source.statusSink?.update(change.statuses);
   }
 
   async function start(): Promise<{ xds: string; admin: string }> {
@@ -179,7 +179,7 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
         clearTimeout(graceTimer);
         graceTimer = setTimeout(() => {
           graceTimer = undefined;
-          if (latest) onChange({ ...latest, ready: [] });
+          if (latest) onChange({ ...latest, ready: [], changed: new Map(), gone: [] });
         }, STATUS_GRACE_MS);
         created.onLeading(handover);
         void lead((term += 1));

@@ -30,8 +30,8 @@ export interface Leadership {
 
 /** Where users look for conditions. Called on the leader only. */
 export interface StatusSink {
-  /** The statuses of all objects after a change. */
-  update(statuses: Iterable<ObjectStatus>): void;
+  /** The statuses of all objects after a change, by `Kind/namespace/name`. */
+  update(statuses: ReadonlyMap<string, ObjectStatus>): void;
   /** A node vanished and is no longer expected (Event DataPlaneLost). */
   nodeLost(node: ExpectedNode): void;
   close(): Promise<void>;

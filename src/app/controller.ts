@@ -5,19 +5,17 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Problem } from '../api/problem.js';
-import type { Kind } from '../api/types.js';
 import type { Clock } from '../lib/clock.js';
 import { errorMessage } from '../lib/errors.js';
-import { EMPTY_MODEL, type Group, type Model } from '../model/model.js';
+import { EMPTY_MODEL, type Model } from '../model/model.js';
 import { encodePolicy } from '../policy/encode.js';
 import type { CounterStore } from '../ratelimit/store.js';
 import type { ResourceSet } from '../resources/resource-set.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import { withLimiter, withProgrammed, type ProgrammedOutcome } from '../translate/status.js';
+import type { ProgrammedOutcome } from '../translate/status.js';
 import { createTranslationMemo, translate } from '../translate/translate.js';
 import type { ObjectStatus, TranslateContext, Translation } from '../translate/translation.js';
-import { clusterName } from '../xds/names.js';
 import type { RenderOptions } from '../xds/render/options.js';
 import { renderSnapshot } from '../xds/render/snapshot.js';
 import { CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE } from '../xds/resource-types.js';
@@ -26,8 +24,10 @@ import type { Resources, Snapshot } from '../xds/snapshot.js';
 import { createDebounce } from './debounce.js';
 import type { KeyState } from './key-state.js';
 import { NodeTracker, type ExpectedNode, type NodeKind } from './node-tracker.js';
-import { ObjectStates, POLICY_TYPE_OF } from './object-states.js';
+import { ObjectStates } from './object-states.js';
 import type { AuthorizerPlane } from './policy-publisher.js';
+import { Rejections, shortType } from './rejections.js';
+import { ReportedStatuses, type StatusChanges } from './reported-statuses.js';
 import { createStatusBoard, type BoardEntry, type ReadyChange } from './status-board.js';
 
 export interface ControllerOptions {
@@ -51,13 +51,13 @@ export interface ControllerOptions {
   readonly onExpected?: (names: string) => void;
 }
 
-export interface ControllerChange {
+export interface ControllerChange extends StatusChanges {
   readonly problems: readonly Problem[];
   readonly ready: readonly ReadyChange[];
   readonly model: Model;
   /** The latest state of which anything was new, once every expected node holds it and an Envoy is among them. */
   readonly live: number | undefined;
-  /** Of all objects, by `Kind/namespace/name`. */
+  /** Of all objects, by `Kind/namespace/name`: the latest, also later. */
   readonly statuses: ReadonlyMap<string, ObjectStatus>;
 }
 
@@ -113,18 +113,8 @@ const MAX_LACKING = 20;
 /** Changes whose way to the nodes is timed at once; more come only from a data plane that does not answer. */
 const MAX_TIMED = 1_000;
 
-interface Rejected {
-  readonly version: string | undefined;
-  readonly error: string;
-}
-
-const outcomeText = (outcome: ProgrammedOutcome): string =>
-  outcome.type === 'Programmed' || outcome.type === 'NoDataPlane' ? outcome.type : JSON.stringify(outcome);
-
-const usesCluster = ({ environments }: Group, name: string | undefined): boolean =>
-  environments
-    .flatMap(({ route, apis }) => [route, ...apis.map((api) => api.route)])
-    .some(({ backend }) => backend && clusterName(backend.id) === name);
+const PROGRAMMED: ProgrammedOutcome = { type: 'Programmed' };
+const NO_DATA_PLANE: ProgrammedOutcome = { type: 'NoDataPlane' };
 
 export function createController(options: ControllerOptions): Controller {
   const { context, renderOptions, keyState, authorizers, envoys, limiter, metrics, log, clock, onChange } = options;
@@ -157,14 +147,12 @@ export function createController(options: ControllerOptions): Controller {
   let arrivedMs: number | undefined;
   /** Changes on their way to the nodes, oldest first. */
   const timed: { readonly state: number; readonly arrivedMs: number }[] = [];
-  /** What `report` made of each object last: most of thousands stay as they were. */
-  let reported = new Map<
-    string,
-    { readonly of: ObjectStatus; readonly outcome: string; readonly made: ObjectStatus }
-  >();
+  const reported = new ReportedStatuses();
   let closed = false;
-  /** By `typeUrl name`. */
-  const rejected = new Map<string, Rejected>();
+  const rejections = new Rejections(
+    typeUrls,
+    (typeUrl, name) => (envoys.snapshot.resources.get(typeUrl) ?? policy.get(typeUrl))?.get(name)?.version,
+  );
   let resolveBuilt = (): void => undefined;
   const built = new Promise<void>((resolve) => (resolveBuilt = resolve));
 
@@ -201,7 +189,7 @@ export function createController(options: ControllerOptions): Controller {
     metrics.snapshotVersion.reset();
     metrics.snapshotVersion.set({ version: snapshot.version }, 1);
     log.debug({ snapshot: snapshot.version }, 'configuration rebuilt');
-    forgetRejected();
+    rejections.forgetOld();
     progress();
     // Where it takes a while, what nodes wait for is sent first.
     if (reportMs < LONG_REPORT_MS) report();
@@ -237,7 +225,7 @@ export function createController(options: ControllerOptions): Controller {
       envoyState = pending.state;
       pending = undefined;
       envoys.setSnapshot(snapshot);
-      forgetRejected();
+      rejections.forgetOld();
       progress();
       reportSoon();
     }
@@ -302,11 +290,6 @@ export function createController(options: ControllerOptions): Controller {
     reportSoon();
   }
 
-  /** What was rejected is not served any more. */
-  function forgetRejected(): void {
-    for (const [key, { version }] of rejected) if (versionOf(key) !== version) rejected.delete(key);
-  }
-
   /** Envoys hold nothing but groups. */
   function lacking(kind: NodeKind, held: number): readonly string[] {
     const all = objects.changedAfter(held);
@@ -337,39 +320,6 @@ export function createController(options: ControllerOptions): Controller {
         );
   }
 
-  const versionOf = (key: string): string | undefined => {
-    const [typeUrl = '', name = ''] = key.split(' ');
-    return (envoys.snapshot.resources.get(typeUrl) ?? policy.get(typeUrl))?.get(name)?.version;
-  };
-
-  /** Envoy's message about a resource made of the group. Only clusters belong to single groups. */
-  function envoyRejection(group: Group): string | undefined {
-    for (const [key, { error }] of rejected) {
-      const [typeUrl = '', name] = key.split(' ');
-      if (!typeUrls.includes(typeUrl)) continue;
-      if (typeUrl !== CLUSTER_TYPE) return error;
-      if (usesCluster(group, name)) return error;
-    }
-    return undefined;
-  }
-
-  /** What nodes rejected: of the group that it is part of, else of Envoy or the authorizers as a whole. */
-  function rejectionProblems(): Problem[] {
-    return [...rejected].flatMap(([key, { error }]): Problem[] => {
-      const [typeUrl = '', name = ''] = key.split(' ');
-      const about = (object: Problem['object']): Problem => {
-        const message = `was rejected, what was there before stays: ${error}`;
-        return { severity: 'error', object, path: '', reason: 'Rejected', message };
-      };
-      const owners =
-        typeUrl === CLUSTER_TYPE ? translation.model.groups.filter((group) => usesCluster(group, name)) : [];
-      const type = typeUrl.slice(typeUrl.lastIndexOf('.') + 1);
-      return owners.length > 0
-        ? owners.map((group) => about({ kind: 'ApiGroup', namespace: group.namespace, name: group.name }))
-        : [about({ kind: type, namespace: '', name })];
-    });
-  }
-
   function report(): void {
     clearTimeout(reportTimer);
     reportTimer = undefined;
@@ -379,45 +329,10 @@ export function createController(options: ControllerOptions): Controller {
   }
 
   function makeReport(): void {
-    const groups = new Map(translation.model.groups.map((group) => [group.key, group]));
-    const limits = { mode: limiter.mode, ...limiter.health() };
     const all = [...tracker.expected('envoy'), ...tracker.expected('authorizer')];
-    // Keys, grants and plans are the authorizers'; a group is Envoy's too.
-    const expectedOf = { own: tracker.expected('authorizer'), all };
-
-    const outcomeOf = (id: string, { object }: ObjectStatus): ProgrammedOutcome => {
-      const key = `${object.namespace}/${object.name}`;
-      const group = object.kind === 'ApiGroup' ? groups.get(key) : undefined;
-      const error =
-        rejected.get(`${POLICY_TYPE_OF[object.kind as Kind]} ${key}`)?.error ?? (group && envoyRejection(group));
-      if (error !== undefined) return { type: 'Rejected', message: error };
-      const expected = object.kind === 'ApiGroup' ? expectedOf.all : expectedOf.own;
-      if (expected.length === 0) return { type: 'NoDataPlane' };
-      const changedAt = objects.changedAt(id);
-      const lacking = expected.filter(({ held }) => held < changedAt);
-      if (lacking.length === 0) return { type: 'Programmed' };
-      return {
-        type: 'Propagating',
-        acked: expected.length - lacking.length,
-        expected: expected.length,
-        lacking: lacking.map(({ id: name }) => name),
-      };
-    };
-
-    const limitsText = JSON.stringify(limits);
-    const next: typeof reported = new Map();
-    const statuses = new Map<string, ObjectStatus>();
-    for (const [id, status] of translation.statuses) {
-      const outcome = outcomeOf(id, status);
-      const text = outcomeText(outcome) + (status.object.kind === 'UsagePlan' ? limitsText : '');
-      const before = reported.get(id);
-      const same = before?.of === status && before.outcome === text;
-      const made = same ? before.made : withProgrammed(withLimiter(status, limits), outcome);
-      next.set(id, same ? before : { of: status, outcome: text, made });
-      statuses.set(id, made);
-    }
-    reported = next;
-    const ready = board.update(statuses);
+    const limits = { mode: limiter.mode, ...limiter.health() };
+    const changes = reported.update(translation.statuses, outcomes(all), limits);
+    const ready = board.update(changes);
     metrics.resources.reset();
     for (const { kind, ready: readiness, count } of board.counts())
       metrics.resources.set({ kind, ready: readiness }, count);
@@ -425,12 +340,38 @@ export function createController(options: ControllerOptions): Controller {
     observeNodes(all);
     const live = changedState > 0 && tracker.serves('envoy') && all.every(({ held }) => held >= changedState);
     onChange({
-      problems: [...translation.problems, ...rejectionProblems()],
+      problems: [...translation.problems, ...rejections.problems(translation.model.groups)],
       ready,
       model: translation.model,
       live: live ? changedState : undefined,
-      statuses,
+      statuses: reported.all,
+      ...changes,
     });
+  }
+
+  /** What became of objects at the nodes: keys, grants and plans are the authorizers', a group is Envoy's too. */
+  function outcomes(all: readonly ExpectedNode[]): (id: string, status: ObjectStatus) => ProgrammedOutcome {
+    const own = all.filter(({ kind }) => kind === 'authorizer');
+    const heldBy = (nodes: readonly ExpectedNode[]): number => Math.min(...nodes.map(({ held }) => held));
+    const [heldByAll, heldByOwn] = [heldBy(all), heldBy(own)];
+    const groups = rejections.isEmpty ? undefined : new Map(translation.model.groups.map((each) => [each.key, each]));
+    return (id, { object }) => {
+      const isGroup = object.kind === 'ApiGroup';
+      const error =
+        groups && rejections.errorOf(object, isGroup ? groups.get(`${object.namespace}/${object.name}`) : undefined);
+      if (error !== undefined) return { type: 'Rejected', message: error };
+      const expected = isGroup ? all : own;
+      if (expected.length === 0) return NO_DATA_PLANE;
+      const changedAt = objects.changedAt(id);
+      if (changedAt <= (isGroup ? heldByAll : heldByOwn)) return PROGRAMMED;
+      const lacking = expected.filter(({ held }) => held < changedAt);
+      return {
+        type: 'Propagating',
+        acked: expected.length - lacking.length,
+        expected: expected.length,
+        lacking: lacking.map(({ id: name }) => name),
+      };
+    };
   }
 
   function reportSoon(): void {
@@ -440,11 +381,10 @@ export function createController(options: ControllerOptions): Controller {
   }
 
   function onRejected(kind: NodeKind, event: NodeEvent & { readonly type: 'rejected' }): void {
-    const type = event.typeUrl.slice(event.typeUrl.lastIndexOf('.') + 1);
+    const type = shortType(event.typeUrl);
     metrics.xdsNacks.inc({ type });
     for (const name of event.resourceNames) {
-      const key = `${event.typeUrl} ${name}`;
-      rejected.set(key, { version: versionOf(key), error: event.error });
+      rejections.add(event.typeUrl, name, event.error);
       log.error(
         { type, name, node: event.node.id, error: event.error },
         kind === 'envoy'
@@ -473,7 +413,7 @@ export function createController(options: ControllerOptions): Controller {
           tracker.disconnected(kind, event.node, event.goodbye, clock());
           break;
         case 'acknowledged':
-          metrics.xdsAcks.inc({ type: event.typeUrl.slice(event.typeUrl.lastIndexOf('.') + 1) });
+          metrics.xdsAcks.inc({ type: shortType(event.typeUrl) });
           break;
         case 'rejected':
           onRejected(kind, event);

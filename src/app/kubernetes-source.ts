@@ -18,7 +18,6 @@ import type { InputProblem, Provider } from '../provider/provider.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { generatedKeyRequests, generateKeyData, type GeneratedKeyRequest } from '../translate/generated-keys.js';
-import type { ObjectStatus } from '../translate/translation.js';
 import { clusterTranslateContext } from './context.js';
 import type { ControllerSource, Leadership, LeadershipEvents, StatusSink } from './controller-source.js';
 import { createRefusalEvents } from './refusal-events.js';
@@ -150,10 +149,10 @@ export async function openKubernetesSource(options: KubernetesSourceOptions): Pr
       log.warn({ error: errorMessage(error) }, `the status of ${kind} ${where}/${name} could not be written`),
   });
   const statusSink: StatusSink = {
-    update(statuses: Iterable<ObjectStatus>) {
-      const all = [...statuses];
-      writer.update([...all, ...refusedStatuses(inputProblems, (object) => watched.live(object))]);
-      for (const event of refusalEvents(all)) recorder.record(event);
+    update(statuses) {
+      const refused = refusedStatuses(inputProblems, (object) => watched.live(object));
+      writer.update(refused.size === 0 ? statuses : new Map([...statuses, ...refused]));
+      for (const event of refusalEvents(statuses.values())) recorder.record(event);
     },
     nodeLost: ({ id, kind }) =>
       recorder.record({

@@ -2,11 +2,13 @@
  * When the enforced content of each object last changed, as the number of a state of the configuration: an edit of
  * one object leaves the others programmed. What counts is what nodes get of an object, not its generation.
  */
+import type { ObjectReference } from '../api/problem.js';
 import type { Kind } from '../api/types.js';
 import { stableHash } from '../lib/stable-hash.js';
-import type { Group, Model } from '../model/model.js';
+import type { Group, Model, ResourceKey } from '../model/model.js';
 import { backendSignatureVersion } from '../policy/encode.js';
 import { GRANT_TYPE, GROUP_TYPE, KEY_TYPE, PLAN_TYPE } from '../policy/resource-types.js';
+import { resourceKey } from '../resources/resource-set.js';
 import type { Resources } from '../xds/snapshot.js';
 
 /** Policy resource of each kind of object. */
@@ -33,60 +35,80 @@ function envoyForm(group: Group): string {
   return form;
 }
 
-/** By `namespace/name`: what groups bind of each backend key. */
-function backendKeyForms(model: Model): ReadonlyMap<string, string> {
-  const versions = new Map<string, Set<string>>();
-  for (const { environments } of model.groups)
-    for (const { apis } of environments)
+/** The backend keys that a group binds, each with what is bound of it. */
+const boundKeys = new WeakMap<Group, ReadonlyMap<ResourceKey, string>>();
+
+function boundBy(group: Group): ReadonlyMap<ResourceKey, string> {
+  let bound = boundKeys.get(group);
+  if (!bound) {
+    const versions = new Map<ResourceKey, Set<string>>();
+    for (const { apis } of group.environments)
       for (const { backendSignature } of apis) {
         if (!backendSignature) continue;
         const known = versions.get(backendSignature.key) ?? new Set();
         versions.set(backendSignature.key, known.add(backendSignatureVersion(backendSignature)));
       }
-  return new Map([...versions].map(([key, set]) => [key, [...set].sort().join()]));
+    bound = new Map([...versions].map(([key, set]) => [key, [...set].sort().join()]));
+    boundKeys.set(group, bound);
+  }
+  return bound;
+}
+
+/** By `namespace/name`: what groups bind of each backend key. */
+function backendKeyForms(model: Model): ReadonlyMap<ResourceKey, string> {
+  const forms = new Map<ResourceKey, Set<string>>();
+  for (const group of model.groups)
+    for (const [key, form] of boundBy(group)) forms.set(key, (forms.get(key) ?? new Set()).add(form));
+  return new Map([...forms].map(([key, set]) => [key, [...set].sort().join()]));
 }
 
 interface State {
-  readonly form: string;
-  readonly changedAt: number;
+  /** In the index of its kind. */
+  readonly key: ResourceKey;
+  /** Content hash of its policy resource. */
+  version: string | undefined;
+  /** What only Envoy gets of a group. */
+  envoy: string;
+  /** What groups bind of a backend key. */
+  bound: string;
+  changedAt: number;
 }
 
 export class ObjectStates {
-  #states: ReadonlyMap<string, State> = new Map();
+  readonly #states = new Map<string, State>();
 
   /**
    * Answers whether anything is enforced otherwise than before.
    * @param objects keys as in `Translation.statuses`. @param policy `encodePolicy(model)`.
    */
   update(
-    objects: Iterable<
-      readonly [
-        string,
-        { readonly object: { readonly kind: string; readonly namespace: string; readonly name: string } },
-      ]
-    >,
+    objects: ReadonlyMap<string, { readonly object: ObjectReference }>,
     model: Model,
     policy: Resources,
     state: number,
   ): boolean {
     const groups = new Map(model.groups.map((group) => [group.key, group]));
     const backendKeys = backendKeyForms(model);
-    const next = new Map<string, State>();
     let changed = false;
     for (const [id, { object }] of objects) {
-      const key = `${object.namespace}/${object.name}`;
-      const group = object.kind === 'ApiGroup' ? groups.get(key) : undefined;
-      const form = [
-        policy.get(POLICY_TYPE_OF[object.kind as Kind])?.get(key)?.version ?? 'absent',
-        group ? envoyForm(group) : '',
-        object.kind === 'SignatureKey' ? (backendKeys.get(key) ?? '') : '',
-      ].join(' ');
       const before = this.#states.get(id);
-      changed ||= before?.form !== form;
-      next.set(id, before?.form === form ? before : { form, changedAt: state });
+      const key = before?.key ?? resourceKey(object.namespace, object.name);
+      const version = policy.get(POLICY_TYPE_OF[object.kind as Kind])?.get(key)?.version;
+      const group = object.kind === 'ApiGroup' ? groups.get(key) : undefined;
+      const envoy = group ? envoyForm(group) : '';
+      const bound = object.kind === 'SignatureKey' ? (backendKeys.get(key) ?? '') : '';
+      if (!before) this.#states.set(id, { key, version, envoy, bound, changedAt: state });
+      else if (before.version === version && before.envoy === envoy && before.bound === bound) continue;
+      // In place: most of tens of thousands stay, and a new one for each edit would only be garbage.
+      else Object.assign(before, { version, envoy, bound, changedAt: state });
+      changed = true;
     }
-    changed ||= [...this.#states.keys()].some((id) => !next.has(id));
-    this.#states = next;
+    if (this.#states.size > objects.size)
+      for (const id of this.#states.keys()) {
+        if (objects.has(id)) continue;
+        this.#states.delete(id);
+        changed = true;
+      }
     return changed;
   }
 

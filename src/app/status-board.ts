@@ -4,8 +4,11 @@
  */
 import type { Condition } from '../api/conditions.js';
 import type { ObjectReference } from '../api/problem.js';
+import { KINDS, type Kind } from '../api/types.js';
 import type { Clock } from '../lib/clock.js';
+import { compareText } from '../lib/compare-text.js';
 import type { ObjectStatus } from '../translate/translation.js';
+import type { StatusChanges } from './reported-statuses.js';
 
 export interface BoardEntry {
   readonly object: ObjectReference;
@@ -20,8 +23,9 @@ export interface ReadyChange {
 }
 
 export interface StatusBoard {
-  /** Takes the statuses of all objects. Answers those whose readiness is news to a reader. */
-  update(statuses: ReadonlyMap<string, ObjectStatus>): readonly ReadyChange[];
+  /** Answers the changes of readiness that are news to a reader. */
+  update(changes: StatusChanges): readonly ReadyChange[];
+  /** By kind, then namespace and name. */
   readonly entries: readonly BoardEntry[];
   /** `Kind` → count by status of Ready. */
   counts(): readonly { readonly kind: string; readonly ready: Condition['status']; readonly count: number }[];
@@ -31,9 +35,8 @@ export interface StatusBoard {
 const PASSING = new Set<string>(['Propagating', 'NoDataPlane', 'Pending']);
 
 export function createStatusBoard(clock: Clock): StatusBoard {
-  let entries = new Map<string, BoardEntry>();
-  /** What an entry was made of: the same again makes the same. */
-  const sources = new WeakMap<BoardEntry, ObjectStatus>();
+  const entries = new Map<string, BoardEntry>();
+  const counts = new Map<string, { readonly kind: string; readonly ready: Condition['status']; count: number }>();
   /** What a reader was last told of an object that is not ready. */
   const told = new Map<string, string>();
 
@@ -58,41 +61,45 @@ export function createStatusBoard(clock: Clock): StatusBoard {
     return true;
   }
 
+  function count(entry: BoardEntry | undefined, by: 1 | -1): void {
+    if (!entry) return;
+    const { kind } = entry.object;
+    const ready = readyOf(entry)?.status ?? 'Unknown';
+    const row = counts.get(`${kind} ${ready}`) ?? { kind, ready, count: 0 };
+    row.count += by;
+    if (row.count > 0) counts.set(`${kind} ${ready}`, row);
+    else counts.delete(`${kind} ${ready}`);
+  }
+
   return {
-    update(statuses) {
-      const next = new Map<string, BoardEntry>();
+    update({ changed, gone }) {
       const changes: ReadyChange[] = [];
-      for (const [key, status] of statuses) {
+      for (const [key, status] of changed) {
         const before = entries.get(key);
-        if (before && sources.get(before) === status) {
-          next.set(key, before);
-          continue;
-        }
         const entry = { object: status.object, conditions: withTimes(status, before), fields: status.fields };
-        sources.set(entry, status);
-        next.set(key, entry);
+        count(before, -1);
+        count(entry, 1);
+        entries.set(key, entry);
         const ready = readyOf(entry);
         if (ready && news(key, ready)) changes.push({ object: entry.object, ready });
       }
-      for (const key of told.keys()) if (!next.has(key)) told.delete(key);
-      entries = next;
+      for (const key of gone) {
+        count(entries.get(key), -1);
+        entries.delete(key);
+        told.delete(key);
+      }
       return changes;
     },
     get entries() {
-      return [...entries.values()];
+      return [...entries.values()].sort(({ object: a }, { object: b }) => byPlace(a, b));
     },
-    counts() {
-      const counts = new Map<string, { kind: string; ready: Condition['status']; count: number }>();
-      for (const entry of entries.values()) {
-        const { kind } = entry.object;
-        const ready = readyOf(entry)?.status ?? 'Unknown';
-        const row = counts.get(`${kind} ${ready}`) ?? { kind, ready, count: 0 };
-        row.count += 1;
-        counts.set(`${kind} ${ready}`, row);
-      }
-      return [...counts.values()];
-    },
+    counts: () => [...counts.values()].map((row) => ({ ...row })),
   };
 }
+
+const byPlace = (a: ObjectReference, b: ObjectReference): number =>
+  KINDS.indexOf(a.kind as Kind) - KINDS.indexOf(b.kind as Kind) ||
+  compareText(a.namespace, b.namespace) ||
+  compareText(a.name, b.name);
 
 const readyOf = (entry: BoardEntry): Condition | undefined => entry.conditions.find(({ type }) => type === 'Ready');

@@ -31,17 +31,26 @@ interface StatusWithProblems {
 type Statuses = readonly StatusWithProblems[];
 
 /** Remembered results, as those of translation. */
-export type StatusMemo = ReturnType<typeof createStatusMemo>;
+export interface StatusMemo {
+  readonly each: Memo<StatusWithProblems>;
+  readonly usage: Last<ReadonlyMap<ResourceKey, KeyUsage>>;
+  readonly conflicts: Last<ReadonlyMap<ResourceKey, readonly PlanConflict[]>>;
+  readonly keys: Last<Statuses>;
+  readonly groups: Last<Statuses>;
+  readonly authorizations: Last<Statuses>;
+  readonly plans: Last<Statuses>;
+  readonly whole: Last<Pick<Translation, 'statuses' | 'problems'>>;
+}
 
-export const createStatusMemo = () => ({
-  each: new Memo<StatusWithProblems>(),
-  usage: new Last<ReadonlyMap<ResourceKey, KeyUsage>>(),
-  conflicts: new Last<ReadonlyMap<ResourceKey, readonly PlanConflict[]>>(),
-  keys: new Last<Statuses>(),
-  groups: new Last<Statuses>(),
-  authorizations: new Last<Statuses>(),
-  plans: new Last<Statuses>(),
-  whole: new Last<Pick<Translation, 'statuses' | 'problems'>>(),
+export const createStatusMemo = (): StatusMemo => ({
+  each: new Memo(),
+  usage: new Last(),
+  conflicts: new Last(),
+  keys: new Last(),
+  groups: new Last(),
+  authorizations: new Last(),
+  plans: new Last(),
+  whole: new Last(),
 });
 
 /**

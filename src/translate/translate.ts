@@ -23,31 +23,50 @@ import {
   type TranslatedKey,
   type TranslatedKeys,
 } from './signature-key.js';
-import { buildStatuses, createStatusMemo } from './statuses.js';
+import { buildStatuses, createStatusMemo, type StatusMemo } from './statuses.js';
 import type { TranslateContext, Translation } from './translation.js';
 import { translateUsagePlan, type TranslatedPlan } from './usage-plan.js';
 
 /** Remembered results; one per long-lived caller. A fresh one gives the same translation, only later. */
-export type TranslationMemo = ReturnType<typeof createTranslationMemo>;
+export interface TranslationMemo {
+  readonly allKeys: Last<TranslatedKeys>;
+  readonly keys: Memo<TranslatedKey>;
+  readonly keyUse: Last<KeyUse>;
+  readonly named: Memo<readonly NamedKey[]>;
+  readonly selected: Memo<readonly TranslatedKey[]>;
+  readonly lostClaims: Last<LostByGroup>;
+  readonly allGroups: Last<ReadonlyMap<ResourceKey, TranslatedGroup>>;
+  readonly groups: Memo<TranslatedGroup>;
+  readonly heldPlaces: Memo<Group>;
+  readonly modelGroups: Last<readonly Group[]>;
+  readonly allAuthorizations: Last<TranslatedAuthorizations>;
+  readonly authorizations: Memo<TranslatedAuthorization>;
+  readonly grants: Last<readonly Grant[]>;
+  readonly allPlans: Last<readonly TranslatedPlan[]>;
+  readonly plans: Memo<TranslatedPlan>;
+  readonly refusedPlans: Memo<RefusedPlan>;
+  readonly modelPlans: Last<readonly Plan[]>;
+  readonly statuses: StatusMemo;
+}
 
-export const createTranslationMemo = () => ({
-  allKeys: new Last<TranslatedKeys>(),
-  keys: new Memo<TranslatedKey>(),
-  keyUse: new Last<KeyUse>(),
-  named: new Memo<readonly NamedKey[]>(),
-  selected: new Memo<readonly TranslatedKey[]>(),
-  lostClaims: new Last<LostByGroup>(),
-  allGroups: new Last<ReadonlyMap<ResourceKey, TranslatedGroup>>(),
-  groups: new Memo<TranslatedGroup>(),
-  heldPlaces: new Memo<Group>(),
-  modelGroups: new Last<readonly Group[]>(),
-  allAuthorizations: new Last<TranslatedAuthorizations>(),
-  authorizations: new Memo<TranslatedAuthorization>(),
-  grants: new Last<readonly Grant[]>(),
-  allPlans: new Last<readonly TranslatedPlan[]>(),
-  plans: new Memo<TranslatedPlan>(),
-  refusedPlans: new Memo<RefusedPlan>(),
-  modelPlans: new Last<readonly Plan[]>(),
+export const createTranslationMemo = (): TranslationMemo => ({
+  allKeys: new Last(),
+  keys: new Memo(),
+  keyUse: new Last(),
+  named: new Memo(),
+  selected: new Memo(),
+  lostClaims: new Last(),
+  allGroups: new Last(),
+  groups: new Memo(),
+  heldPlaces: new Memo(),
+  modelGroups: new Last(),
+  allAuthorizations: new Last(),
+  authorizations: new Memo(),
+  grants: new Last(),
+  allPlans: new Last(),
+  plans: new Memo(),
+  refusedPlans: new Memo(),
+  modelPlans: new Last(),
   statuses: createStatusMemo(),
 });
 

@@ -77,10 +77,10 @@ async function statusOf(
   const read = manifest.documents.flatMap(readObjects);
   if (look === 'Refused') {
     const live = () => ({ uid: 'uid', resourceVersion: '1', generation, status: undefined, ownerUid: undefined });
-    const [refused] = refusedStatuses(
+    const refused = refusedStatuses(
       read.flatMap(({ problems }) => problems),
       live,
-    );
+    ).get(`${kind}/${namespace}/${name}`);
     if (!refused) throw new Error('nothing was refused');
     return withTimes(refused, {}, NOW);
   }

@@ -132,6 +132,8 @@ if (typeof binaries === 'string') {
         conditions,
         fields: { keyID: 'AK1', ...fields },
       });
+      const byId = (status: DesiredStatus) =>
+        new Map([[`SignatureKey/${status.object.namespace}/${status.object.name}`, status]]);
       function start() {
         const errors: string[] = [];
         const recorder = createEventRecorder({
@@ -170,7 +172,7 @@ if (typeof binaries === 'string') {
         await createKey('once');
         const { writer, idle, errors } = start();
         for (let i = 0; i < 5; i += 1) {
-          writer.update([desired('once', ready('True', 'Ready'))]);
+          writer.update(byId(desired('once', ready('True', 'Ready'))));
           await idle();
         }
         const status = await statusOf('once');
@@ -187,11 +189,11 @@ if (typeof binaries === 'string') {
           await idle();
           return (await statusOf('flip')).conditions.map(({ lastTransitionTime }) => lastTransitionTime);
         };
-        writer.update([desired('flip', ready('False', 'SecretNotFound', 'one'))]);
+        writer.update(byId(desired('flip', ready('False', 'SecretNotFound', 'one'))));
         const first = await time();
-        writer.update([desired('flip', ready('False', 'InvalidSecret', 'two'))]);
+        writer.update(byId(desired('flip', ready('False', 'InvalidSecret', 'two'))));
         expect(await time()).toEqual(first);
-        writer.update([desired('flip', ready('True', 'Ready'))]);
+        writer.update(byId(desired('flip', ready('True', 'Ready'))));
         const [accepted, flipped] = await time();
         expect(accepted).toBe(first[0]);
         expect(flipped).not.toBe(first[1]);
@@ -200,7 +202,7 @@ if (typeof binaries === 'string') {
       test('serves kubectl wait and kubectl get', async () => {
         await createKey('waited');
         const { writer, idle } = start();
-        writer.update([desired('waited', ready('True', 'Ready'))]);
+        writer.update(byId(desired('waited', ready('True', 'Ready'))));
         await idle();
         const { stdout } = await kubectl('wait', '--for=condition=Ready', 'sigkey/waited', '--timeout=5s');
         expect(stdout).toContain('condition met');
@@ -212,7 +214,7 @@ if (typeof binaries === 'string') {
       test('that somebody else changed is put right', async () => {
         await createKey('foreign');
         const { writer, idle } = start();
-        writer.update([desired('foreign', ready('True', 'Ready'))]);
+        writer.update(byId(desired('foreign', ready('True', 'Ready'))));
         await idle();
         await editKey('foreign', { status: { keyID: 'AKFORGED' } }, '/status');
         await eventually(async () => expect(await statusOf('foreign')).toMatchObject({ keyID: 'AK1' }));
@@ -224,7 +226,7 @@ if (typeof binaries === 'string') {
         const stale = desired('older', ready('True', 'Ready'));
         await editKey('older', { spec: { state: 'Disabled' } });
         await eventually(() => expect(generation('older')).toBe(2));
-        writer.update([stale]);
+        writer.update(byId(stale));
         await idle();
         expect(statusWrites()).toBe(0);
       });
@@ -233,7 +235,7 @@ if (typeof binaries === 'string') {
         await createKey('led');
         leader.isLeader = false;
         const { writer, idle } = start();
-        writer.update([desired('led', ready('True', 'Ready'))]);
+        writer.update(byId(desired('led', ready('True', 'Ready'))));
         await idle();
         expect(statusWrites()).toBe(0);
         leader.isLeader = true;
@@ -246,11 +248,11 @@ if (typeof binaries === 'string') {
         await createKey('newer');
         const { writer, idle, errors } = start();
         const future = desired('newer', ready('True', 'Ready'), { fromTheFuture: 1 });
-        writer.update([future]);
+        writer.update(byId(future));
         await idle();
         await eventually(() => expect(provider.live(reference('newer'))?.status).toMatchObject({ keyID: 'AK1' }));
         const { length } = writes;
-        writer.update([future]);
+        writer.update(byId(future));
         await idle();
         expect(writes).toHaveLength(length);
         expect(errors).toEqual([]);
@@ -286,7 +288,7 @@ if (typeof binaries === 'string') {
           ready('False', 'Propagating', '0/1'),
           ready('True', 'Ready'),
         ]) {
-          writer.update([desired('eventful', conditions)]);
+          writer.update(byId(desired('eventful', conditions)));
           await idle();
         }
         const { body } = await server.request('GET', '/apis/events.k8s.io/v1/namespaces/shop/events');

@@ -8,7 +8,6 @@ import {
   type AnyKind,
   type AnyResource,
   EMPTY_RESOURCES,
-  keyOf,
   type ResourceSet,
   withRemains,
 } from '../../resources/resource-set.js';
@@ -187,14 +186,15 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
 
   function resourcesOf(kind: AnyKind): ReadonlyMap<string, AnyResource> {
     const found = new Map<string, AnyResource>();
-    for (const { resource } of stored[kind].values()) if (resource) found.set(keyOf(resource), resource);
+    for (const [key, { resource }] of stored[kind])
+      if (resource) found.set(resource.kind === 'Namespace' ? resource.metadata.name : key, resource);
     return found;
   }
 
   function secrets(): ReadonlyMap<string, SecretResource> {
     const found = new Map(foreign.found);
-    for (const { secret } of authorities.values()) if (secret?.resource) add(found, secret);
-    for (const secret of stored.Secret.values()) if (!isOrphan(secret)) add(found, secret);
+    for (const [key, { secret }] of authorities) add(found, key, secret);
+    for (const [key, secret] of stored.Secret) if (!isOrphan(secret)) add(found, key, secret);
     return found;
   }
 
@@ -286,8 +286,8 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
 
 const storeKey = ({ namespace, name }: ObjectReference): string => `${namespace}/${name}`;
 
-function add(found: Map<string, SecretResource>, { resource }: StoredObject): void {
-  if (resource?.kind === 'Secret') found.set(keyOf(resource), resource);
+function add(found: Map<string, SecretResource>, key: string, secret: StoredObject | undefined): void {
+  if (secret?.resource?.kind === 'Secret') found.set(key, secret.resource);
 }
 
 const sameOr = <T>(old: ReadonlyMap<string, T>, next: ReadonlyMap<string, T>): ReadonlyMap<string, T> =>

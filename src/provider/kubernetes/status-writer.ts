@@ -43,8 +43,11 @@ export interface StatusWriterOptions {
 }
 
 export interface StatusWriter {
-  /** The statuses of all objects, by any key; writes what differs. Objects that are left out are left alone. */
-  update(desired: Iterable<DesiredStatus>): void;
+  /**
+   * The statuses of all objects, by `Kind/namespace/name`; writes what differs. One that keeps its identity was compared
+   * before. Objects that are left out are left alone.
+   */
+  update(desired: ReadonlyMap<string, DesiredStatus>): void;
   /** The stored object changed: somebody may have written its status. */
   look(object: ObjectReference): void;
   /** After gaining leadership: compares everything again. */
@@ -144,22 +147,22 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
 
   return {
     update(all) {
-      const present = new Set<string>();
       // What was wanted before was compared then; a change of what is stored comes by `look`.
       const changed: string[] = [];
-      for (const desired of all) {
-        if (!(KINDS as readonly string[]).includes(desired.object.kind)) continue;
-        const key = keyOf(desired.object);
-        present.add(key);
+      let ours = 0;
+      for (const [key, desired] of all) {
+        if (!Object.hasOwn(OUR_TYPES, desired.object.kind)) continue;
+        ours += 1;
         if (wanted.get(key) === desired) continue;
         wanted.set(key, desired);
         changed.push(key);
       }
-      for (const key of wanted.keys()) {
-        if (present.has(key)) continue;
-        wanted.delete(key);
-        answers.delete(key);
-      }
+      if (wanted.size > ours)
+        for (const key of wanted.keys()) {
+          if (all.has(key)) continue;
+          wanted.delete(key);
+          answers.delete(key);
+        }
       compare(changed);
     },
     look(object) {
@@ -182,13 +185,13 @@ const isUnknownField = (error: unknown): boolean =>
   error instanceof KubeApiError && error.message.includes('field not declared in schema');
 
 /**
- * Statuses of the stored objects that the provider refused: translation never saw them, and an object without an
+ * Statuses of the stored objects that the provider refused, by `Kind/namespace/name`: translation never saw them, and an object without an
  * answer would look as if it worked.
  */
 export function refusedStatuses(
   problems: readonly InputProblem[],
   live: (object: ObjectReference) => LiveObject | undefined,
-): DesiredStatus[] {
+): Map<string, DesiredStatus> {
   const byObject = new Map<string, { object: ObjectReference; errors: InputProblem[] }>();
   for (const problem of problems) {
     if (problem.severity !== 'error' || !(KINDS as readonly string[]).includes(problem.object.kind)) continue;
@@ -197,12 +200,13 @@ export function refusedStatuses(
     entry.errors.push(problem);
     byObject.set(key, entry);
   }
-  return [...byObject.values()].flatMap(({ object, errors }) => {
+  const statuses = new Map<string, DesiredStatus>();
+  for (const [key, { object, errors }] of byObject) {
     const stored = live(object);
     const [first] = errors;
-    if (!first || !stored) return [];
+    if (!first || !stored) continue;
     const refused = { reason: first.reason, message: conditionMessage(errors) };
-    return {
+    statuses.set(key, {
       object,
       generation: stored.generation,
       conditions: [
@@ -212,8 +216,9 @@ export function refusedStatuses(
         { type: 'Ready', status: 'False', ...refused },
       ],
       fields: {},
-    };
-  });
+    });
+  }
+  return statuses;
 }
 
 const keyOf = ({ kind, namespace, name }: ObjectReference): string => `${kind}/${namespace}/${name}`;

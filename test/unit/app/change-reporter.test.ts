@@ -15,7 +15,7 @@ function linesOf(options: Partial<ChangeReporterOptions>): readonly string[] {
   const note = (level: string) => (text: string) => void lines.push(`${level} ${text}`);
   const log = { ...silentLogger, error: note('error'), warn: note('warn'), info: note('info') } as unknown as Logger;
   const reporter = createChangeReporter({ log, locate: () => undefined, source: 'here', ...options });
-  reporter.report({ problems, ready: [], statuses: new Map() } as unknown as ControllerChange);
+  reporter.report({ problems, ready: [], gone: [] } as unknown as ControllerChange);
   expect(reporter.problems.map(({ file }) => file)).toEqual(['here', 'here']);
   return lines;
 }

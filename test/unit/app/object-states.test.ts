@@ -3,13 +3,15 @@ import { ObjectStates } from '../../../src/app/object-states.js';
 import { encodePolicy } from '../../../src/policy/encode.js';
 import { buildModel, type ModelInput } from '../../support/authz-model.js';
 
-const OBJECTS = [
-  ['SignatureKey', 'caller'],
-  ['SignatureKey', 'backend'],
-  ['ApiGroup', 'orders'],
-  ['ApiGroup', 'items'],
-  ['Authorization', 'grant'],
-].map(([kind = '', name = '']) => [`${kind}/team/${name}`, { object: { kind, namespace: 'team', name } }] as const);
+const OBJECTS = new Map(
+  [
+    ['SignatureKey', 'caller'],
+    ['SignatureKey', 'backend'],
+    ['ApiGroup', 'orders'],
+    ['ApiGroup', 'items'],
+    ['Authorization', 'grant'],
+  ].map(([kind = '', name = '']) => [`${kind}/team/${name}`, { object: { kind, namespace: 'team', name } }] as const),
+);
 
 const input = (
   change: { secret?: string; backendSecret?: string; basePath?: string; endpoint?: string } = {},
@@ -34,7 +36,7 @@ function changedBy(
   states.update(OBJECTS, before, encodePolicy(before), 1);
   const after = edit(buildModel(input(change)));
   states.update(OBJECTS, after, encodePolicy(after), 2);
-  return OBJECTS.map(([id]) => id).filter((id) => states.changedAt(id) === 2);
+  return [...OBJECTS.keys()].filter((id) => states.changedAt(id) === 2);
 }
 
 describe('an object has changed', () => {

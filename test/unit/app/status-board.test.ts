@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { createStatusBoard, type StatusBoard } from '../../../src/app/status-board.js';
 import type { ConditionState, Reason } from '../../../src/api/conditions.js';
-import type { ObjectStatus } from '../../../src/translate/translation.js';
+import type { StatusChanges } from '../../../src/app/reported-statuses.js';
 
 let nowMs: number;
 let board: StatusBoard;
@@ -10,8 +10,9 @@ beforeEach(() => {
   board = createStatusBoard(() => nowMs);
 });
 
-const ready = (status: ConditionState['status'], reason: Reason, message = ''): ReadonlyMap<string, ObjectStatus> =>
-  new Map([
+const ready = (status: ConditionState['status'], reason: Reason, message = ''): StatusChanges => ({
+  gone: [],
+  changed: new Map([
     [
       'ApiGroup/shop/orders',
       {
@@ -22,9 +23,9 @@ const ready = (status: ConditionState['status'], reason: Reason, message = ''): 
         conditions: [{ type: 'Ready', status, reason, message }],
       },
     ],
-  ]);
-const reasons = (statuses: ReadonlyMap<string, ObjectStatus>): string[] =>
-  board.update(statuses).map((change) => change.ready.reason);
+  ]),
+});
+const reasons = (changes: StatusChanges): string[] => board.update(changes).map((change) => change.ready.reason);
 
 describe('what a reader is told', () => {
   test('is nothing while all is well, and nothing of states that pass', () => {
@@ -57,7 +58,8 @@ describe('the board', () => {
   test('counts objects by kind and readiness, and forgets those that are gone', () => {
     board.update(ready('True', 'Ready'));
     expect(board.counts()).toEqual([{ kind: 'ApiGroup', ready: 'True', count: 1 }]);
-    board.update(new Map());
+    board.update({ changed: new Map(), gone: ['ApiGroup/shop/orders'] });
     expect(board.entries).toEqual([]);
+    expect(board.counts()).toEqual([]);
   });
 });
