@@ -2,7 +2,7 @@
  * The conditions of every object, with the time of their last transition: what `run` prints when it changes
  * and what `/status` serves. The place where a cluster has status fields.
  */
-import type { Condition } from '../api/conditions.js';
+import type { Condition, ConditionState } from '../api/conditions.js';
 import type { ObjectReference } from '../api/problem.js';
 import { KINDS, type Kind } from '../api/types.js';
 import type { Clock } from '../lib/clock.js';
@@ -19,7 +19,14 @@ export interface BoardEntry {
 
 export interface ReadyChange {
   readonly object: ObjectReference;
-  readonly ready: Condition;
+  readonly ready: ConditionState;
+}
+
+/** Conditions are made when somebody reads them: of tens of thousands of objects they would be most of the memory. */
+interface Timed {
+  readonly status: ObjectStatus;
+  /** Of the last transition, by condition. */
+  readonly times: readonly string[];
 }
 
 export interface StatusBoard {
@@ -35,24 +42,20 @@ export interface StatusBoard {
 const PASSING = new Set<string>(['Propagating', 'NoDataPlane', 'Pending']);
 
 export function createStatusBoard(clock: Clock): StatusBoard {
-  const entries = new Map<string, BoardEntry>();
+  const entries = new Map<string, Timed>();
   const counts = new Map<string, { readonly kind: string; readonly ready: Condition['status']; count: number }>();
   /** What a reader was last told of an object that is not ready. */
   const told = new Map<string, string>();
 
-  function withTimes(status: ObjectStatus, before: BoardEntry | undefined): readonly Condition[] {
-    return status.conditions.map((condition) => {
-      const old = before?.conditions.find(({ type }) => type === condition.type);
-      const kept = old?.status === condition.status ? old.lastTransitionTime : undefined;
-      return {
-        ...condition,
-        ...(status.generation === undefined ? {} : { observedGeneration: status.generation }),
-        lastTransitionTime: kept ?? new Date(clock()).toISOString(),
-      };
+  function withTimes(status: ObjectStatus, before: Timed | undefined, nowText: string): Timed {
+    const times = status.conditions.map(({ type, status: state }) => {
+      const old = before?.status.conditions.findIndex((condition) => condition.type === type) ?? -1;
+      return before && before.status.conditions[old]?.status === state ? (before.times[old] ?? nowText) : nowText;
     });
+    return { status, times };
   }
 
-  function news(key: string, ready: Condition | undefined): boolean {
+  function news(key: string, ready: ConditionState | undefined): boolean {
     if (!ready || PASSING.has(ready.reason)) return false;
     if (ready.status === 'True') return told.delete(key);
     const text = `${ready.reason} ${ready.message}`;
@@ -61,10 +64,10 @@ export function createStatusBoard(clock: Clock): StatusBoard {
     return true;
   }
 
-  function count(entry: BoardEntry | undefined, by: 1 | -1): void {
+  function count(entry: Timed | undefined, by: 1 | -1): void {
     if (!entry) return;
-    const { kind } = entry.object;
-    const ready = readyOf(entry)?.status ?? 'Unknown';
+    const { kind } = entry.status.object;
+    const ready = readyOf(entry.status)?.status ?? 'Unknown';
     const row = counts.get(`${kind} ${ready}`) ?? { kind, ready, count: 0 };
     row.count += by;
     if (row.count > 0) counts.set(`${kind} ${ready}`, row);
@@ -74,14 +77,15 @@ export function createStatusBoard(clock: Clock): StatusBoard {
   return {
     update({ changed, gone }) {
       const changes: ReadyChange[] = [];
+      const nowText = new Date(clock()).toISOString();
       for (const [key, status] of changed) {
         const before = entries.get(key);
-        const entry = { object: status.object, conditions: withTimes(status, before), fields: status.fields };
+        const entry = withTimes(status, before, nowText);
         count(before, -1);
         count(entry, 1);
         entries.set(key, entry);
-        const ready = readyOf(entry);
-        if (ready && news(key, ready)) changes.push({ object: entry.object, ready });
+        const ready = readyOf(status);
+        if (ready && news(key, ready)) changes.push({ object: status.object, ready });
       }
       for (const key of gone) {
         count(entries.get(key), -1);
@@ -91,7 +95,7 @@ export function createStatusBoard(clock: Clock): StatusBoard {
       return changes;
     },
     get entries() {
-      return [...entries.values()].sort(({ object: a }, { object: b }) => byPlace(a, b));
+      return [...entries.values()].map(entryOf).sort(({ object: a }, { object: b }) => byPlace(a, b));
     },
     counts: () => [...counts.values()].map((row) => ({ ...row })),
   };
@@ -102,4 +106,15 @@ const byPlace = (a: ObjectReference, b: ObjectReference): number =>
   compareText(a.namespace, b.namespace) ||
   compareText(a.name, b.name);
 
-const readyOf = (entry: BoardEntry): Condition | undefined => entry.conditions.find(({ type }) => type === 'Ready');
+const entryOf = ({ status: { object, generation, conditions, fields }, times }: Timed): BoardEntry => ({
+  object,
+  conditions: conditions.map((condition, i) => ({
+    ...condition,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    lastTransitionTime: times[i]!,
+  })),
+  fields,
+});
+
+const readyOf = ({ conditions }: ObjectStatus): ConditionState | undefined =>
+  conditions.find(({ type }) => type === 'Ready');

@@ -7,9 +7,9 @@ import type { ObjectStatus, StatusFields } from './translation.js';
 export class Problems {
   readonly object: ObjectReference;
   readonly list: Problem[] = [];
-  /** Which of `list` are about references. */
-  readonly #references = new Set<number>();
-  readonly #said = new Set<string>();
+  /** Which of `list` are about references. Most of tens of thousands of objects have no problem, and need no set. */
+  #references: Set<number> | undefined;
+  #said: Set<string> | undefined;
 
   constructor(resource: {
     readonly kind: string;
@@ -30,7 +30,7 @@ export class Problems {
   /** Adds those of a part of the same object. */
   include(part: Problems): void {
     for (const [i, problem] of part.list.entries()) {
-      if (part.#references.has(i)) this.#references.add(this.list.length);
+      if (part.#references?.has(i)) (this.#references ??= new Set()).add(this.list.length);
       this.list.push(problem);
     }
   }
@@ -38,8 +38,8 @@ export class Problems {
   /** One place that several units share (a group's backend) is told once. */
   #add(severity: Problem['severity'], reason: Reason, path: string, message: string): void {
     const text = `${reason} ${path} ${message}`;
-    if (this.#said.has(text)) return;
-    this.#said.add(text);
+    if (this.#said?.has(text)) return;
+    (this.#said ??= new Set()).add(text);
     this.list.push({ severity, object: this.object, path, reason, message });
   }
 
@@ -52,7 +52,7 @@ export class Problems {
   unresolved(reason: Reason, path: string, message: string): void {
     const before = this.list.length;
     this.#add('error', reason, path, message);
-    if (this.list.length > before) this.#references.add(before);
+    if (this.list.length > before) (this.#references ??= new Set()).add(before);
   }
 
   /** Refuses nothing. */
@@ -64,14 +64,22 @@ export class Problems {
    * Accepted and ResolvedRefs. An error refuses the unit it names; the condition is False while any is refused.
    * Warnings are told by the message of Accepted, when it is True.
    */
-  conditions(): ConditionState[] {
+  conditions(): readonly ConditionState[] {
+    if (this.list.length === 0) return GOOD;
     const warnings = this.list.filter(({ severity }) => severity === 'warning');
     const errors = [...this.list.entries()].filter(([, { severity }]) => severity === 'error');
     const pick = (references: boolean): Problem[] =>
-      errors.filter(([i]) => this.#references.has(i) === references).map(([, problem]) => problem);
+      errors.filter(([i]) => (this.#references?.has(i) ?? false) === references).map(([, problem]) => problem);
     return [condition('Accepted', pick(false), warnings), condition('ResolvedRefs', pick(true))];
   }
 }
+
+/** Conditions of the good are the same for all, by identity: they are most of what is known of most objects. */
+const isTrue = (type: 'Accepted' | 'ResolvedRefs' | 'Programmed' | 'Ready'): ConditionState =>
+  Object.freeze({ type, status: 'True', reason: type, message: '' });
+const PROGRAMMED = isTrue('Programmed');
+const GOOD: readonly ConditionState[] = Object.freeze([isTrue('Accepted'), isTrue('ResolvedRefs')]);
+const GOOD_AND_PROGRAMMED: readonly ConditionState[] = Object.freeze([...GOOD, PROGRAMMED, isTrue('Ready')]);
 
 function condition(
   type: 'Accepted' | 'ResolvedRefs',
@@ -96,7 +104,7 @@ export function objectStatus(
   return {
     object: { kind: resource.kind, namespace, name },
     generation,
-    conditions: [...problems.conditions(), ...warnings],
+    conditions: warnings.length === 0 ? problems.conditions() : [...problems.conditions(), ...warnings],
     idle,
     fields,
   };
@@ -149,6 +157,8 @@ export type ProgrammedOutcome =
  * where the object is idle by its own wish (kstatus sees it as healthy).
  */
 export function withProgrammed(status: ObjectStatus, outcome: ProgrammedOutcome): ObjectStatus {
+  if (status.conditions === GOOD && status.idle === undefined && outcome.type === 'Programmed')
+    return { ...status, conditions: GOOD_AND_PROGRAMMED };
   const programmed = programmedCondition(outcome);
   const summarised = [
     ...status.conditions.filter(({ type }) => type === 'Accepted' || type === 'ResolvedRefs'),
@@ -173,7 +183,7 @@ function programmedCondition(outcome: ProgrammedOutcome): ConditionState {
   const type = 'Programmed';
   switch (outcome.type) {
     case 'Programmed':
-      return { type, status: 'True', reason: 'Programmed', message: '' };
+      return PROGRAMMED;
     case 'NoDataPlane':
       return { type, status: 'Unknown', reason: 'NoDataPlane', message: 'No Envoy or authorizer is connected' };
     case 'Rejected':

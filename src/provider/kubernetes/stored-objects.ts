@@ -4,6 +4,7 @@
  * annotations, status of foreign kinds, data of foreign Secrets) is dropped at once.
  */
 import { checkMetadata } from '../../api/metadata.js';
+import { CONDITION_TYPES, REASONS } from '../../api/conditions.js';
 import type { ObjectReference, Problem } from '../../api/problem.js';
 import { checkObject } from '../../api/schema.js';
 import { API_GROUP, API_VERSION, KEY_SECRET_TYPE, type Kind, KINDS, type ObjectMeta } from '../../api/types.js';
@@ -93,9 +94,31 @@ function liveOf(kind: AnyKind, raw: RawObject, metadata: Readonly<Record<string,
     uid: typeof uid === 'string' ? uid : '',
     resourceVersion: typeof resourceVersion === 'string' ? resourceVersion : '',
     generation: typeof generation === 'number' ? generation : undefined,
-    status: isOurs(kind) && isRecord(raw['status']) ? raw['status'] : undefined,
+    status: isOurs(kind) && isRecord(raw['status']) ? withSharedTexts(raw['status']) : undefined,
     ownerUid: kind === 'Secret' ? ownerUid(metadata['ownerReferences']) : undefined,
   };
+}
+
+const KNOWN_TEXTS = new Map(
+  [...Object.keys(CONDITION_TYPES), ...Object.keys(REASONS)].map((text) => [text, text] as const),
+);
+
+/** Parsed JSON has texts of its own for each of the 100,000 conditions of a large cluster. Replaces them in place. */
+function withSharedTexts(status: RawObject): RawObject {
+  const times = new Map<string, string>();
+  const share = (condition: Record<string, unknown>, field: string): void => {
+    const text = condition[field];
+    if (typeof text !== 'string') return;
+    const known = KNOWN_TEXTS.get(text) ?? times.get(text);
+    if (known === undefined) times.set(text, text);
+    else condition[field] = known;
+  };
+  const { targets } = status;
+  for (const holder of [status, ...(Array.isArray(targets) ? (targets as unknown[]) : [])])
+    if (isRecord(holder) && Array.isArray(holder['conditions']))
+      for (const condition of holder['conditions'] as unknown[])
+        if (isRecord(condition)) for (const field of ['type', 'reason', 'lastTransitionTime']) share(condition, field);
+  return status;
 }
 
 function ownerUid(owners: unknown): string | undefined {
