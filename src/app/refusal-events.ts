@@ -2,7 +2,7 @@
 import type { SignatureKeyStatus } from '../api/types.js';
 import type { ObjectReference } from '../api/problem.js';
 import { stableStringify } from '../lib/stable-hash.js';
-import type { KubeEvent } from '../provider/kubernetes/event-recorder.js';
+import type { KubeEvent } from '../provider/kubernetes/write/event-recorder.js';
 import type { ObjectStatus } from '../translate/translation.js';
 
 /** @param uidOf of the stored object; `undefined` when it is gone. */

@@ -9,7 +9,7 @@ import { ROLES, type Role } from '../certificates/roles.js';
 import { createBackoff } from '../lib/backoff.js';
 import type { Clock } from '../lib/clock.js';
 import { errorMessage } from '../lib/errors.js';
-import { createXdsCertificateSecrets, type CertificateApi } from '../provider/kubernetes/xds-certificates.js';
+import { createXdsCertificateSecrets, type CertificateApi } from '../provider/kubernetes/write/xds-certificates.js';
 import type { Logger } from '../telemetry/logger.js';
 import { createCertificateSource } from '../xds/server/certificate-source.js';
 

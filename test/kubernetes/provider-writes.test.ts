@@ -9,8 +9,11 @@ import {
   createEventRecorder,
   createReadinessEvents,
   type KubeEvent,
-} from '../../src/provider/kubernetes/event-recorder.js';
-import { createGeneratedSecrets, type GeneratedSecrets } from '../../src/provider/kubernetes/generated-secrets.js';
+} from '../../src/provider/kubernetes/write/event-recorder.js';
+import {
+  createGeneratedSecrets,
+  type GeneratedSecrets,
+} from '../../src/provider/kubernetes/write/generated-secrets.js';
 import type { KubeApi, RawObject } from '../../src/provider/kubernetes/kube-api.js';
 import {
   createKubernetesProvider,
@@ -20,7 +23,7 @@ import {
   createStatusWriter,
   type DesiredStatus,
   refusedStatuses,
-} from '../../src/provider/kubernetes/status-writer.js';
+} from '../../src/provider/kubernetes/write/status-writer.js';
 import type { Publication } from '../../src/provider/provider.js';
 import { generatedKeyRequests, generateKeyData, type GeneratedKeyRequest } from '../../src/translate/generated-keys.js';
 import { eventually } from '../support/eventually.js';

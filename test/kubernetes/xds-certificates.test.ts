@@ -12,7 +12,7 @@ import {
   type DeltaDiscoveryResponse,
 } from '../../src/gen/envoy/service/discovery/v3/discovery_pb.js';
 import { certificateRules, ownNamespaceRules } from '../../src/provider/kubernetes/rbac.js';
-import type { CertificateApi } from '../../src/provider/kubernetes/xds-certificates.js';
+import type { CertificateApi } from '../../src/provider/kubernetes/write/xds-certificates.js';
 import { createLogger } from '../../src/telemetry/logger.js';
 import { createAdsListener, type AdsListener } from '../../src/xds/server/ads-server.js';
 import { createPlane, type Peer } from '../../src/xds/server/plane.js';

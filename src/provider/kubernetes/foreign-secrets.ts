@@ -6,7 +6,7 @@ import { KEY_SECRET_TYPE, type SignatureKey } from '../../api/types.js';
 import { SecretResource } from '../../resources/core-resources.js';
 import { resourceKey } from '../../resources/resource-set.js';
 import type { KubeApi } from './kube-api.js';
-import { createWriteQueue } from './write-queue.js';
+import { createWriteQueue } from './write/write-queue.js';
 
 export interface ForeignSecrets {
   /** By `namespace/name`, without data. */

@@ -2,10 +2,10 @@ import { describe, expect, test } from '@jest/globals';
 import type { Condition } from '../../../../src/api/conditions.js';
 import type { ApiGroup } from '../../../../src/api/types.js';
 import { authoritySecretNames, MAX_AUTHORITY_SECRETS } from '../../../../src/provider/kubernetes/authority-secrets.js';
-import { createReadinessEvents } from '../../../../src/provider/kubernetes/event-recorder.js';
+import { createReadinessEvents } from '../../../../src/provider/kubernetes/write/event-recorder.js';
 import { KubeApiError } from '../../../../src/provider/kubernetes/kube-api.js';
 import { CLUSTER_RULES, NAMESPACE_RULES, ownNamespaceRules } from '../../../../src/provider/kubernetes/rbac.js';
-import { createWriteQueue } from '../../../../src/provider/kubernetes/write-queue.js';
+import { createWriteQueue } from '../../../../src/provider/kubernetes/write/write-queue.js';
 import { eventually } from '../../../support/eventually.js';
 
 describe('news of readiness', () => {

@@ -3,15 +3,15 @@
  * the old one or the new one; the Secret is the truth and nothing is remembered. Only what belongs to the key is
  * ever changed: a Secret of the same name without our owner reference is left alone.
  */
-import type { ObjectReference } from '../../api/problem.js';
-import { API_VERSION, KEY_SECRET_TYPE, type SignatureKey } from '../../api/types.js';
-import { errorMessage } from '../../lib/errors.js';
-import type { Redacted } from '../../lib/redacted.js';
-import type { SecretResource } from '../../resources/core-resources.js';
-import { resourceKey, type ResourceSet } from '../../resources/resource-set.js';
-import { hasStatus, type KubeApi, type RawObject } from './kube-api.js';
-import { SECRET } from './resource-types.js';
-import type { LiveObject } from './stored-objects.js';
+import type { ObjectReference } from '../../../api/problem.js';
+import { API_VERSION, KEY_SECRET_TYPE, type SignatureKey } from '../../../api/types.js';
+import { errorMessage } from '../../../lib/errors.js';
+import type { Redacted } from '../../../lib/redacted.js';
+import type { SecretResource } from '../../../resources/core-resources.js';
+import { resourceKey, type ResourceSet } from '../../../resources/resource-set.js';
+import { hasStatus, type KubeApi, type RawObject } from '../kube-api.js';
+import { SECRET } from '../resource-types.js';
+import type { LiveObject } from '../stored-objects.js';
 import { createWriteQueue } from './write-queue.js';
 
 /** What is due for a key; translation's `generatedKeyRequests` answers these. */

@@ -2,8 +2,8 @@
  * Writes to the API server, one at a time for each key, with a bound on their rate: a first sync of thousands of
  * objects must not starve other clients. A failed write comes again after a growing delay.
  */
-import { createBackoff } from '../../lib/backoff.js';
-import { KubeApiError } from './kube-api.js';
+import { createBackoff } from '../../../lib/backoff.js';
+import { KubeApiError } from '../kube-api.js';
 
 export interface WriteQueueOptions {
   /** Does what is due for the key now, perhaps nothing. A rejection is tried again. */

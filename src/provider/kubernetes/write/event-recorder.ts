@@ -2,13 +2,13 @@
  * Events (events.k8s.io/v1) for people who run `kubectl describe`. The same event again raises the count of the
  * first one: its name is a hash of what it says, so that restarts and other leaders find it.
  */
-import type { Condition, Reason } from '../../api/conditions.js';
-import type { ObjectReference } from '../../api/problem.js';
-import { API_VERSION, KINDS } from '../../api/types.js';
-import type { Clock } from '../../lib/clock.js';
-import { stableHash } from '../../lib/stable-hash.js';
-import { hasStatus, type KubeApi, type RawObject } from './kube-api.js';
-import { apiVersionOf, EVENT } from './resource-types.js';
+import type { Condition, Reason } from '../../../api/conditions.js';
+import type { ObjectReference } from '../../../api/problem.js';
+import { API_VERSION, KINDS } from '../../../api/types.js';
+import type { Clock } from '../../../lib/clock.js';
+import { stableHash } from '../../../lib/stable-hash.js';
+import { hasStatus, type KubeApi, type RawObject } from '../kube-api.js';
+import { apiVersionOf, EVENT } from '../resource-types.js';
 import type { StatusChange } from './status-writer.js';
 import { createWriteQueue } from './write-queue.js';
 

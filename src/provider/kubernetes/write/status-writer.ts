@@ -2,14 +2,14 @@
  * Writes status by server-side apply on `/status`, and only when it differs from what is stored, so that a quiet
  * cluster sees no writes. The stored status is the memory: transition times come from it, also after a restart.
  */
-import type { Condition, ConditionState } from '../../api/conditions.js';
-import { conditionMessage, type ObjectReference } from '../../api/problem.js';
-import { API_VERSION, type Kind, KINDS } from '../../api/types.js';
-import type { Clock } from '../../lib/clock.js';
-import type { InputProblem } from '../provider.js';
-import { hasStatus, type KubeApi, KubeApiError, type RawObject } from './kube-api.js';
-import { OUR_TYPES } from './resource-types.js';
-import type { LiveObject } from './stored-objects.js';
+import type { Condition, ConditionState } from '../../../api/conditions.js';
+import { conditionMessage, type ObjectReference } from '../../../api/problem.js';
+import { API_VERSION, type Kind, KINDS } from '../../../api/types.js';
+import type { Clock } from '../../../lib/clock.js';
+import type { InputProblem } from '../../provider.js';
+import { hasStatus, type KubeApi, KubeApiError, type RawObject } from '../kube-api.js';
+import { OUR_TYPES } from '../resource-types.js';
+import type { LiveObject } from '../stored-objects.js';
 import { createWriteQueue } from './write-queue.js';
 
 /** The status that an object shall have, without times. */

@@ -3,21 +3,21 @@
  * Secret whole and only over the version that was judged; replicas read their own. A Secret that does not carry our
  * label is never read for its content nor overwritten.
  */
-import type { KeyPair } from '../../certificates/issue.js';
+import type { KeyPair } from '../../../certificates/issue.js';
 import {
   planCertificates,
   type CertificateNames,
   type CertificateSecret,
   type Change,
   type Lifetimes,
-} from '../../certificates/plan.js';
-import { readServed } from '../../certificates/read.js';
-import { PARTS, ROLES, secretName, type Part } from '../../certificates/roles.js';
-import type { Clock } from '../../lib/clock.js';
-import { AppError } from '../../lib/errors.js';
-import { Redacted } from '../../lib/redacted.js';
-import { hasStatus, type KubeApi, type RawObject } from './kube-api.js';
-import { apiVersionOf, SECRET, SELF_SUBJECT_REVIEW } from './resource-types.js';
+} from '../../../certificates/plan.js';
+import { readServed } from '../../../certificates/read.js';
+import { PARTS, ROLES, secretName, type Part } from '../../../certificates/roles.js';
+import type { Clock } from '../../../lib/clock.js';
+import { AppError } from '../../../lib/errors.js';
+import { Redacted } from '../../../lib/redacted.js';
+import { hasStatus, type KubeApi, type RawObject } from '../kube-api.js';
+import { apiVersionOf, SECRET, SELF_SUBJECT_REVIEW } from '../resource-types.js';
 
 /** What of the API server this needs. */
 export type CertificateApi = Pick<KubeApi, 'get' | 'create' | 'replace'>;
