@@ -250,15 +250,29 @@ describe('the pull-request check', () => {
     );
   });
 
-  test('refuses a Secret in plain text', () => {
-    withFile(
-      'teams/caller/secrets/partner.yaml',
-      (text) => text.replace(/^sops:[^]*$/m, '').replaceAll(/ENC\[[^\]]*\]/g, 'AKPARTNER00000000001'),
-      () => {
+  describe('refuses a Secret in plain text', () => {
+    const file = 'teams/caller/secrets/partner.yaml';
+    const plain = (kind: string) =>
+      `apiVersion: v1\n${kind}\nmetadata: { name: mine }\nstringData: { secret: AKPARTNER00000000001 }\n`;
+    test.each<[how: string, edit: (text: string) => string]>([
+      ['alone', (text) => text.replace(/^sops:[^]*$/m, '').replaceAll(/ENC\[[^\]]*\]/g, 'AKPARTNER00000000001')],
+      ['after an encrypted one', (text) => `${text}---\n${plain('kind: Secret')}`],
+      ['before an encrypted one', (text) => `${plain('kind: Secret # mine')}--- # theirs\n${text}`],
+      ['with quotes and the line ends of Windows', () => plain(`kind: "Secret"`).replaceAll('\n', '\r\n')],
+    ])('%s', (_, edit) => {
+      withFile(file, edit, () => {
+        const text = readFileSync(join(copy, file), 'utf8').split('\n');
         const { codes, output } = check();
         expect(codes[1]).toBe(1);
-        expect(output).toContain('::error file=teams/caller/secrets/partner.yaml::a Secret that is not encrypted');
-      },
-    );
+        const [found, ...more] = [
+          ...output.matchAll(/^::error file=([^,]+),line=(\d+)::a Secret that is not encrypted$/gm),
+        ];
+        expect({ file: found?.[1], line: text[Number(found?.[2]) - 1], more }).toEqual({
+          file,
+          line: expect.stringMatching(/^kind: /) as unknown,
+          more: [],
+        });
+      });
+    });
   });
 });
