@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Authorizer } from '../authz/authorizer.js';
-import { Routes } from '../authz/routes.js';
+import { Routes } from '../authz/table/routes.js';
 import type { Clock } from '../lib/clock.js';
 import type { Model } from '../model/model.js';
 import { summarize, policySnapshot } from '../policy/epoch.js';

@@ -11,10 +11,10 @@ import { forgetKeys } from '../signature/dialects.js';
 import type { Model } from '../model/model.js';
 import type { Decision } from './decision.js';
 import { check, type CheckDependencies } from './pipeline.js';
-import { internalError } from './reply.js';
+import { internalError } from './phases/reply.js';
 import type { CheckRequest } from './request.js';
-import type { RouteEntry } from './routes.js';
-import { buildTable, dropRetired, type Table } from './table.js';
+import type { RouteEntry } from './table/routes.js';
+import { buildTable, dropRetired, type Table } from './table/table.js';
 
 export interface AuthorizerOptions {
   readonly store: CounterStore;

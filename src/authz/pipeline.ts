@@ -11,16 +11,16 @@
 import type { Clock } from '../lib/clock.js';
 import type { DenyReason } from '../lib/reason.js';
 import type { DialectName } from '../signature/dialect.js';
-import { authorize } from './authorize.js';
+import { authorize } from './phases/authorize.js';
 import type { Decision } from './decision.js';
-import { limit, type LimitDependencies, type LimitObservation } from './limit.js';
-import { match } from './match.js';
-import type { Refused, Scope } from './refused.js';
-import { allowed, denied, internalError } from './reply.js';
+import { limit, type LimitDependencies, type LimitObservation } from './phases/limit.js';
+import { match } from './phases/match.js';
+import type { Refused, Scope } from './phases/refused.js';
+import { allowed, denied, internalError } from './phases/reply.js';
 import type { CheckRequest } from './request.js';
-import { judgeBackendKey, sign } from './sign.js';
-import type { Table } from './table.js';
-import { verify } from './verify.js';
+import { judgeBackendKey, sign } from './phases/sign.js';
+import type { Table } from './table/table.js';
+import { verify } from './phases/verify.js';
 
 export type Phase = 'match' | 'verify' | 'authorize' | 'limit' | 'sign';
 

@@ -4,8 +4,8 @@ import { create } from '@bufbuild/protobuf';
 import { AnySchema } from '@bufbuild/protobuf/wkt';
 import fc from 'fast-check';
 import { createPolicyPublisher } from '../../src/app/policy-publisher.js';
-import type { RouteEntry } from '../../src/authz/routes.js';
-import { buildTable, dropRetired, type Table } from '../../src/authz/table.js';
+import type { RouteEntry } from '../../src/authz/table/routes.js';
+import { buildTable, dropRetired, type Table } from '../../src/authz/table/table.js';
 import {
   DeltaDiscoveryRequestSchema,
   type DeltaDiscoveryResponse,

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { check as runCheck, type CheckDependencies, type Observation } from '../../src/authz/pipeline.js';
 import type { Decision } from '../../src/authz/decision.js';
 import type { CheckRequest } from '../../src/authz/request.js';
-import { buildTable, type Table } from '../../src/authz/table.js';
+import { buildTable, type Table } from '../../src/authz/table/table.js';
 import { createMemoryStore } from '../../src/ratelimit/memory.js';
 import type { Admission, CounterStore } from '../../src/ratelimit/store.js';
 import { buildModel, type ModelInput } from './authz-model.js';

@@ -3,7 +3,7 @@
  * and `Host` lines with a comma even in raw mode, so a second one is looked for inside the value.
  */
 import type { CheckRequest } from '../request.js';
-import type { Refused } from '../refused.js';
+import type { Refused } from '../phases/refused.js';
 
 /** Dates, nonces, host and content hashes: the signature must have covered the one value that is used. */
 const SINGLE = new Set([

@@ -12,7 +12,7 @@ import {
   type ServiceDefinition,
 } from '@grpc/grpc-js';
 import { hostPort } from '../../lib/host-port.js';
-import { internalError } from '../reply.js';
+import { internalError } from '../phases/reply.js';
 import { decodeCheckRequest, encodeDecision } from './messages.js';
 import { clearStaleSocket, removeSocket, restrictSocket } from './socket-file.js';
 import { createTlsListener, type TlsListener } from './tls-listener.js';

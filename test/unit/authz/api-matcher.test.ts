@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { compileApis } from '../../../src/authz/api-matcher.js';
+import { compileApis } from '../../../src/authz/table/api-matcher.js';
 import type { Api, PathMatch } from '../../../src/model/model.js';
 import { buildModel, type ApiInput } from '../../support/authz-model.js';
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { createAuthorizer } from '../../../src/authz/authorizer.js';
 import type { CheckDependencies } from '../../../src/authz/pipeline.js';
 import type { CheckRequest } from '../../../src/authz/request.js';
-import { buildTable, type Table } from '../../../src/authz/table.js';
+import { buildTable, type Table } from '../../../src/authz/table/table.js';
 import { createMemoryStore } from '../../../src/ratelimit/memory.js';
 import type { CounterStore } from '../../../src/ratelimit/store.js';
 import { createGate, NOW_MS } from '../../support/authz-check.js';

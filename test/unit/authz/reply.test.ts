@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Deny } from '../../../src/authz/decision.js';
-import { denied, internalError } from '../../../src/authz/reply.js';
-import { UNKNOWN_SCOPE, type Refused, type Scope } from '../../../src/authz/refused.js';
+import { denied, internalError } from '../../../src/authz/phases/reply.js';
+import { UNKNOWN_SCOPE, type Refused, type Scope } from '../../../src/authz/phases/refused.js';
 import { REASONS, type DenyReason } from '../../../src/lib/reason.js';
 import { NOW_MS } from '../../support/authz-check.js';
 import { signedBy } from '../../support/authz-fixture.js';

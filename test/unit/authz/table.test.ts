@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { buildTable, dropRetired } from '../../../src/authz/table.js';
+import { buildTable, dropRetired } from '../../../src/authz/table/table.js';
 import type { Model } from '../../../src/model/model.js';
 import { createGate } from '../../support/authz-check.js';
 import { APP, EVERYTHING, fixture, GRANT, SIGNED } from '../../support/authz-fixture.js';

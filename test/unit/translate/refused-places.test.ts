@@ -1,7 +1,7 @@
 /** What an error refuses keeps its place: its requests are answered 503, never by something broader. */
 import { describe, expect, test } from '@jest/globals';
 import { checkObject } from '../../../src/api/schema.js';
-import { compileApis } from '../../../src/authz/api-matcher.js';
+import { compileApis } from '../../../src/authz/table/api-matcher.js';
 import type { Api, Model } from '../../../src/model/model.js';
 import { createResourceSet } from '../../../src/resources/resource-set.js';
 import { translate } from '../../../src/translate/translate.js';

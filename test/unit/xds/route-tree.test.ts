@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { compileApis } from '../../../src/authz/api-matcher.js';
+import { compileApis } from '../../../src/authz/table/api-matcher.js';
 import type { Environment } from '../../../src/model/model.js';
 import { hostsOf, type Entry, type Host } from '../../../src/xds/render/mounts.js';
 import { templateRegex } from '../../../src/xds/render/regex.js';

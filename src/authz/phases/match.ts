@@ -2,15 +2,15 @@
  * Phase 1: which API is meant, and is the request one that all readers understand alike. design.md §5.1.
  * Envoy alone picks the route; here the API under it is found, or the request is refused.
  */
-import type { Api, ResourceKey } from '../model/model.js';
-import type { VerificationContext } from '../signature/dialect.js';
-import { headerValue, headerValues } from '../signature/wire.js';
-import { guardHeaders } from './guard/headers.js';
-import { isCanonicalPath, isTargetText, otherReadings } from './guard/path.js';
+import type { Api, ResourceKey } from '../../model/model.js';
+import type { VerificationContext } from '../../signature/dialect.js';
+import { headerValue, headerValues } from '../../signature/wire.js';
+import { guardHeaders } from '../guard/headers.js';
+import { isCanonicalPath, isTargetText, otherReadings } from '../guard/path.js';
 import { UNKNOWN_SCOPE, type Passed, type Refused, type Scope } from './refused.js';
-import type { CheckRequest } from './request.js';
-import type { RouteEntry } from './routes.js';
-import type { CompiledEnvironment, CompiledGroup, Table } from './table.js';
+import type { CheckRequest } from '../request.js';
+import type { RouteEntry } from '../table/routes.js';
+import type { CompiledEnvironment, CompiledGroup, Table } from '../table/table.js';
 
 /** Context route of requests whose stage names no environment; the group's key follows. */
 export const UNKNOWN_ENVIRONMENT_ROUTE = 'unknown-environment:';

@@ -2,14 +2,14 @@
  * Phase 2: who signed the request. The dialects judge the signature; here a key id becomes a key, and a key
  * that may not be used becomes a reason that only the holder of its secret ever causes.
  */
-import type { DenyReason } from '../lib/reason.js';
-import type { CallerKey } from '../model/model.js';
-import type { KeyLookup, Verified, WireRequest } from '../signature/dialect.js';
-import { verifyRequest } from '../signature/verify.js';
+import type { DenyReason } from '../../lib/reason.js';
+import type { CallerKey } from '../../model/model.js';
+import type { KeyLookup, Verified, WireRequest } from '../../signature/dialect.js';
+import { verifyRequest } from '../../signature/verify.js';
 import type { Matched } from './match.js';
 import type { Passed, Refused } from './refused.js';
-import type { CheckRequest } from './request.js';
-import { admitsNamespace, type Table } from './table.js';
+import type { CheckRequest } from '../request.js';
+import { admitsNamespace, type Table } from '../table/table.js';
 
 /** `undefined` members where the API asks for no signature. */
 export interface Caller extends Passed {

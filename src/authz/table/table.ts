@@ -14,12 +14,12 @@ import {
   type Plan,
   type ResourceKey,
   type Target,
-} from '../model/model.js';
-import { LayeredMap } from '../lib/layered-map.js';
-import { listChanges } from '../lib/list-changes.js';
+} from '../../model/model.js';
+import { LayeredMap } from '../../lib/layered-map.js';
+import { listChanges } from '../../lib/list-changes.js';
 import { compileApis, type ApiMatcher } from './api-matcher.js';
 import { indexHosts, type HostIndex } from './host-index.js';
-import { compileSourceRanges, type SourceRanges } from './guard/source-ranges.js';
+import { compileSourceRanges, type SourceRanges } from '../guard/source-ranges.js';
 import { Routes, type RouteEntry } from './routes.js';
 
 export interface Table {

@@ -2,9 +2,9 @@
  * The routes that Envoy may ask for: those of the model, and what only earlier models had until every Envoy has let go
  * of it. Immutable; the next one costs what changed, and what is kept.
  */
-import { LayeredMap } from '../lib/layered-map.js';
-import { listChanges } from '../lib/list-changes.js';
-import type { Api, Group, Route } from '../model/model.js';
+import { LayeredMap } from '../../lib/layered-map.js';
+import { listChanges } from '../../lib/list-changes.js';
+import type { Api, Group, Route } from '../../model/model.js';
 
 /** A route as Envoy may have it. Group settings come from the table, what Envoy does with the request from here. */
 export interface RouteEntry {

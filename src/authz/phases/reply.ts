@@ -2,14 +2,14 @@
  * Phase 6: the one place where a decision is made from what the phases found. There is no default: an outcome
  * is allowed only by `allowed`, everything else is a denial with a reason from the closed list.
  */
-import { reasonRow } from '../lib/reason.js';
-import { dialectByName } from '../signature/dialects.js';
-import type { DialectName } from '../signature/dialect.js';
-import { headerValue } from '../signature/wire.js';
-import type { Allow, Deny, HeaderPair } from './decision.js';
+import { reasonRow } from '../../lib/reason.js';
+import { dialectByName } from '../../signature/dialects.js';
+import type { DialectName } from '../../signature/dialect.js';
+import { headerValue } from '../../signature/wire.js';
+import type { Allow, Deny, HeaderPair } from '../decision.js';
 import type { Limited } from './limit.js';
 import { UNKNOWN_SCOPE, type Refused, type Scope } from './refused.js';
-import type { CheckRequest } from './request.js';
+import type { CheckRequest } from '../request.js';
 import type { Signed } from './sign.js';
 
 /** Scheme words for `WWW-Authenticate` (RFC 9110 §11.6.1). */

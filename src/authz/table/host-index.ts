@@ -2,9 +2,9 @@
  * Which base path, or environment segment below one, a path falls under on a host. Envoy chooses by the raw path; a
  * backend that decodes it may see the place of another group, perhaps one that asks for signatures. design.md §5.1.
  */
-import { listChanges } from '../lib/list-changes.js';
-import type { Group } from '../model/model.js';
-import { otherReadings } from './guard/path.js';
+import { listChanges } from '../../lib/list-changes.js';
+import type { Group } from '../../model/model.js';
+import { otherReadings } from '../guard/path.js';
 
 export interface HostIndex {
   readonly source: readonly Group[];

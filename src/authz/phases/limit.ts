@@ -2,17 +2,17 @@
  * Phase 4: one question to the counter store for replay marker, rates and quotas together. design.md §5.4:
  * all or nothing; a refusal charges nothing and burns no nonce. No store is asked when nothing is counted.
  */
-import type { Plan, Quota, RateLimit, ResourceKey } from '../model/model.js';
-import { admitWithFallback, type FallbackResult } from '../ratelimit/fallback.js';
-import type { MemoryStore } from '../ratelimit/memory.js';
-import type { Admission, AdmissionResult, CounterStore, QuotaCharge, RateCharge } from '../ratelimit/store.js';
-import type { VerificationOptions, Verified } from '../signature/dialect.js';
-import type { HeaderPair } from './decision.js';
-import { counterName, keySubject, planSubject, replayMarker, tokenName } from './counters.js';
+import type { Plan, Quota, RateLimit, ResourceKey } from '../../model/model.js';
+import { admitWithFallback, type FallbackResult } from '../../ratelimit/fallback.js';
+import type { MemoryStore } from '../../ratelimit/memory.js';
+import type { Admission, AdmissionResult, CounterStore, QuotaCharge, RateCharge } from '../../ratelimit/store.js';
+import type { VerificationOptions, Verified } from '../../signature/dialect.js';
+import type { HeaderPair } from '../decision.js';
+import { counterName, keySubject, planSubject, replayMarker, tokenName } from '../counters.js';
 import { limitHeaders, retryAfterSeconds } from './limit-headers.js';
 import type { Matched } from './match.js';
 import type { Passed, Refused } from './refused.js';
-import type { CheckRequest } from './request.js';
+import type { CheckRequest } from '../request.js';
 import type { Caller } from './verify.js';
 
 export interface LimitDependencies {

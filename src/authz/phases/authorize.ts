@@ -6,11 +6,11 @@
  *  authorization Disabled, usagePlan Optional   any usable caller key that admits the namespace
  * A plan that applies counts in all four.
  */
-import type { DenyReason } from '../lib/reason.js';
-import type { CallerKey, Grant, Plan } from '../model/model.js';
+import type { DenyReason } from '../../lib/reason.js';
+import type { CallerKey, Grant, Plan } from '../../model/model.js';
 import type { Matched } from './match.js';
 import type { Passed, Refused } from './refused.js';
-import type { Table, TargetMatch } from './table.js';
+import type { Table, TargetMatch } from '../table/table.js';
 import type { Caller } from './verify.js';
 
 export interface Authorized extends Passed {

@@ -1,7 +1,7 @@
 /** What a caller reads about its plan: design.md §4, `responseHeaders`. On admitted requests and on 429. */
-import type { Plan } from '../model/model.js';
-import type { AdmissionResult, QuotaPeriod } from '../ratelimit/store.js';
-import type { HeaderPair } from './decision.js';
+import type { Plan } from '../../model/model.js';
+import type { AdmissionResult, QuotaPeriod } from '../../ratelimit/store.js';
+import type { HeaderPair } from '../decision.js';
 
 const seconds = (ms: number): number => Math.max(0, Math.ceil(ms / 1000));
 

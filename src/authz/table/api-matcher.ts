@@ -3,7 +3,7 @@
  * literal segments, then longest Prefix; of equals one that lists the method, then the earlier API. Paths are compared
  * as raw bytes. Compiled once per environment; a lookup costs the length of the path, whatever the number of APIs.
  */
-import type { Api } from '../model/model.js';
+import type { Api } from '../../model/model.js';
 
 export interface FoundApi {
   readonly api: Api;

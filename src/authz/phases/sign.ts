@@ -3,18 +3,18 @@
  * signed and what Envoy sends (routes rewrite nothing). Credentials of the caller stay behind, identity
  * headers are always ours. design.md §5.5.
  */
-import type { Redacted } from '../lib/redacted.js';
-import type { Api, Backend, BackendKeyMaterial, BackendSignature, Plan } from '../model/model.js';
-import { aes, isUsableAesKey, type AesKey } from '../signature/aes/scheme.js';
-import { basic } from '../signature/basic/scheme.js';
-import { DIALECTS, dialectByName } from '../signature/dialects.js';
-import type { OutgoingRequest, SignatureHeaders, SigningContext } from '../signature/dialect.js';
-import { headerValue } from '../signature/wire.js';
-import type { HeaderPair } from './decision.js';
-import { METHOD_OVERRIDES, OWN_HEADER_PREFIX } from './guard/headers.js';
+import type { Redacted } from '../../lib/redacted.js';
+import type { Api, Backend, BackendKeyMaterial, BackendSignature, Plan } from '../../model/model.js';
+import { aes, isUsableAesKey, type AesKey } from '../../signature/aes/scheme.js';
+import { basic } from '../../signature/basic/scheme.js';
+import { DIALECTS, dialectByName } from '../../signature/dialects.js';
+import type { OutgoingRequest, SignatureHeaders, SigningContext } from '../../signature/dialect.js';
+import { headerValue } from '../../signature/wire.js';
+import type { HeaderPair } from '../decision.js';
+import { METHOD_OVERRIDES, OWN_HEADER_PREFIX } from '../guard/headers.js';
 import type { Matched } from './match.js';
 import type { Passed, Refused } from './refused.js';
-import type { CheckRequest } from './request.js';
+import type { CheckRequest } from '../request.js';
 import type { Caller } from './verify.js';
 
 export interface Signed extends Passed {

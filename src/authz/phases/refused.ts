@@ -1,6 +1,6 @@
-import type { DenyReason } from '../lib/reason.js';
-import type { DialectName } from '../signature/dialect.js';
-import type { DecisionFacts, HeaderPair } from './decision.js';
+import type { DenyReason } from '../../lib/reason.js';
+import type { DialectName } from '../../signature/dialect.js';
+import type { DecisionFacts, HeaderPair } from '../decision.js';
 
 /** What a phase answers instead of its result. The caller learns what `reply.ts` makes of it, the log learns the reason. */
 export interface Refused {
