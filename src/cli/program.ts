@@ -2,18 +2,18 @@
 import { Command, CommanderError } from 'commander';
 import { errorMessage } from '../lib/errors.js';
 import { CommandError, EXIT, type CommandIo } from './io.js';
-import { addAuthorizerCommand } from './authorizer.js';
-import { addBootstrapCommand } from './bootstrap.js';
-import { addControllerCommand } from './controller.js';
-import { addKeysCommand } from './keys.js';
-import { addLintCommand } from './lint.js';
-import { addRenderCommand } from './render.js';
-import { addRunCommand } from './run.js';
-import { addSignCommand } from './sign.js';
-import { addStatusCommand } from './status.js';
-import { addUsageCommand } from './usage.js';
-import { addVerifyCommand } from './verify.js';
-import { addVersionCommand } from './version.js';
+import { addAuthorizerCommand } from './commands/authorizer.js';
+import { addBootstrapCommand } from './commands/bootstrap.js';
+import { addControllerCommand } from './commands/controller.js';
+import { addKeysCommand } from './commands/keys.js';
+import { addLintCommand } from './commands/lint.js';
+import { addRenderCommand } from './commands/render.js';
+import { addRunCommand } from './commands/run.js';
+import { addSignCommand } from './commands/sign.js';
+import { addStatusCommand } from './commands/status.js';
+import { addUsageCommand } from './commands/usage.js';
+import { addVerifyCommand } from './commands/verify.js';
+import { addVersionCommand } from './commands/version.js';
 
 const AFTER_HELP = `
 Examples:

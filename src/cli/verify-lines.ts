@@ -13,7 +13,7 @@ import type { DialectName, VerificationContext, WireRequest } from '../signature
 import { explainRequest } from '../signature/explain.js';
 import { parseCompactDate } from '../signature/wire.js';
 import type { CommandIo } from './io.js';
-import { readVerification } from './verification-options.js';
+import { readVerification } from './options/verification-options.js';
 
 interface Line {
   readonly name: string;

@@ -1,13 +1,13 @@
 /** `countersign controller`: serves separate Envoys and authorizers over mTLS until a signal ends it. */
 import type { Command } from 'commander';
 import { statSync } from 'node:fs';
-import type { ControllerSource } from '../app/controller-source.js';
-import type { Config } from '../config/settings.js';
-import type { Logger } from '../telemetry/logger.js';
-import type { Metrics } from '../telemetry/metrics.js';
-import { CommandError, type CommandIo } from './io.js';
-import { serveUntilSignal } from './serve-until-signal.js';
-import { addSettings, readSettings, type SettingFlags } from './settings-options.js';
+import type { ControllerSource } from '../../app/controller-source.js';
+import type { Config } from '../../config/settings.js';
+import type { Logger } from '../../telemetry/logger.js';
+import type { Metrics } from '../../telemetry/metrics.js';
+import { CommandError, type CommandIo } from '../io.js';
+import { serveUntilSignal } from '../serve-until-signal.js';
+import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
 
 export function addControllerCommand(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
   const command = program
@@ -29,8 +29,8 @@ signal, 1 failed, 2 wrong usage.`,
       const config = readSettings(flags, io);
       checkFolder(config);
       const [{ createControllerProcess }, { createLogger }] = await Promise.all([
-        import('../app/controller-process.js'),
-        import('../telemetry/logger.js'),
+        import('../../app/controller-process.js'),
+        import('../../telemetry/logger.js'),
       ]);
       const format = config.logFormat === 'auto' ? (io.terminal ? 'pretty' : 'json') : config.logFormat;
       const log = createLogger({ level: config.logLevel, format, write: io.stderr });
@@ -53,14 +53,14 @@ signal, 1 failed, 2 wrong usage.`,
 }
 
 async function openSource(config: Config, log: Logger, metrics: Metrics): Promise<ControllerSource> {
-  const { systemClock: clock } = await import('../lib/clock.js');
+  const { systemClock: clock } = await import('../../lib/clock.js');
   if (config.folder === undefined) {
-    const { openKubernetesSource } = await import('../app/kubernetes-source.js');
+    const { openKubernetesSource } = await import('../../app/kubernetes-source.js');
     return openKubernetesSource({ config, metrics, log, clock });
   }
   const [{ openFolderSource }, { translateContext }] = await Promise.all([
-    import('../app/controller-source.js'),
-    import('../app/context.js'),
+    import('../../app/controller-source.js'),
+    import('../../app/context.js'),
   ]);
   const { folder, stateDir: stateFolder } = config;
   return openFolderSource({ context: translateContext(config), folder, stateFolder, log, clock });

@@ -5,11 +5,11 @@
 import { Option, type Command } from 'commander';
 import { resolve } from 'node:path';
 import { Document, isMap, isScalar, isSeq, stringify, type Node } from 'yaml';
-import type { OwnEnvoyPart } from '../app/render-own-envoy.js';
-import type { AuthorizerAddress } from '../xds/render/options.js';
-import { CommandError, EXIT, type CommandIo } from './io.js';
-import { HEAD, NOTES } from './own-envoy-notes.js';
-import { addSettings, readSettings, type SettingFlags } from './settings-options.js';
+import type { OwnEnvoyPart } from '../../app/render-own-envoy.js';
+import type { AuthorizerAddress } from '../../xds/render/options.js';
+import { CommandError, EXIT, type CommandIo } from '../io.js';
+import { HEAD, NOTES } from '../own-envoy-notes.js';
+import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
 
 /** Where a deployment would put the sockets; nothing is opened here. */
 const SOCKET_FOLDER = '/run/countersign';
@@ -90,8 +90,8 @@ Problems go to stderr. Exit codes: 0 no errors, 1 errors (what is good is render
         throw new CommandError('--authorizer takes sockets or ports, not both');
       const config = readSettings(flags, io);
       const [{ loadFolder }, { formatProblem }] = await Promise.all([
-        import('./load-folder.js'),
-        import('../app/problem-text.js'),
+        import('../load-folder.js'),
+        import('../../app/problem-text.js'),
       ]);
       const { problems, translation, madeUpKeys } = await loadFolder(dir, config, io, {
         inCluster,
@@ -108,7 +108,7 @@ Problems go to stderr. Exit codes: 0 no errors, 1 errors (what is good is render
         return io.stdout(stringify(plain({ callerKeys: named, ...rest }), YAML_OPTIONS));
       }
       if (target === 'envoy') {
-        const { renderOwnEnvoy } = await import('../app/render-own-envoy.js');
+        const { renderOwnEnvoy } = await import('../../app/render-own-envoy.js');
         const secretFolder = resolve(io.workingFolder, secretDir ?? SECRET_FOLDER);
         const parts = renderOwnEnvoy(translation.model, config, { authorizers, secretFolder });
         const sections = Object.assign(
@@ -117,7 +117,7 @@ Problems go to stderr. Exit codes: 0 no errors, 1 errors (what is good is render
         ) as object;
         return io.stdout(output === 'json' ? `${JSON.stringify(sections, undefined, 2)}\n` : withNotes(sections));
       }
-      const { renderEnvoyConfig } = await import('../app/render-envoy-config.js');
+      const { renderEnvoyConfig } = await import('../../app/render-envoy-config.js');
       io.stdout(stringify(renderEnvoyConfig(translation.model, config, SOCKET_FOLDER), YAML_OPTIONS));
     });
 }

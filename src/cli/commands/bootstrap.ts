@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
-import type { CommandIo } from './io.js';
-import { addSettings, readSettings, type SettingFlags } from './settings-options.js';
+import type { CommandIo } from '../io.js';
+import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
 
 export function addBootstrapCommand(program: Command, io: CommandIo): void {
   const command = program
@@ -24,7 +24,7 @@ rename. The envoy.yaml is for an Envoy on the machine and under the user of the 
     )
     .action(async (dir: string, flags: SettingFlags) => {
       const config = readSettings(flags, io);
-      const { renderEnvoyFiles } = await import('../app/envoy-bootstrap.js');
+      const { renderEnvoyFiles } = await import('../../app/envoy-bootstrap.js');
       const folder = resolve(io.workingFolder, dir);
       // Envoy opens its admin socket in a folder that exists.
       for (const each of [folder, config.socketDir]) await mkdir(each, { recursive: true, mode: 0o700 });

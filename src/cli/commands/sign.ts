@@ -3,11 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
-import { fileErrorMessage } from '../lib/file-error.js';
-import { Redacted } from '../lib/redacted.js';
-import type { DialectName } from '../signature/dialect.js';
-import { CommandError, type CommandIo } from './io.js';
-import { addKeyOptions, readKey, type KeyOptions } from './secret-options.js';
+import { fileErrorMessage } from '../../lib/file-error.js';
+import { Redacted } from '../../lib/redacted.js';
+import type { DialectName } from '../../signature/dialect.js';
+import { CommandError, type CommandIo } from '../io.js';
+import { addKeyOptions, readKey, type KeyOptions } from '../options/secret-options.js';
 
 const DIALECT_NAMES: readonly DialectName[] = ['JDCloud', 'Huawei', 'Tencent', 'TencentApplication'];
 
@@ -86,7 +86,7 @@ async function signUrl(method: string, url: string, options: SignOptions, io: Co
   const { keyId, secret } = await readKey(options, io);
   const nowMs = options.date === undefined ? Date.now() : Date.parse(options.date);
   if (Number.isNaN(nowMs)) throw new CommandError('--date must be a time such as 2026-01-31T12:00:00Z');
-  const { dialectByName } = await import('../signature/dialects.js');
+  const { dialectByName } = await import('../../signature/dialects.js');
   const dialect = dialectByName(options.dialect);
   const signature = dialect.sign(
     {

@@ -2,9 +2,9 @@
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { Option, type Command } from 'commander';
-import type { UsageCounter, UsageFilter } from '../app/usage.js';
-import { CommandError, EXIT, type CommandIo } from './io.js';
-import { addSettings, readSettings, type SettingFlags } from './settings-options.js';
+import type { UsageCounter, UsageFilter } from '../../app/usage.js';
+import { CommandError, EXIT, type CommandIo } from '../io.js';
+import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
 
 type FilterFlags = SettingFlags & UsageFilter;
 
@@ -67,8 +67,8 @@ function addFilters(command: Command): void {
 async function open(dir: string, flags: FilterFlags, io: CommandIo) {
   const config = readSettings(flags, io);
   const [{ loadFolder }, { openAdministration, usageCounters }] = await Promise.all([
-    import('./load-folder.js'),
-    import('../app/usage.js'),
+    import('../load-folder.js'),
+    import('../../app/usage.js'),
   ]);
   const { translation } = await loadFolder(dir, config, io);
   const counters = usageCounters(translation.model, flags);

@@ -1,7 +1,7 @@
 /** `countersign version`: what runs here, for a report. */
 import type { Command } from 'commander';
-import { readVersions } from '../app/versions.js';
-import type { CommandIo } from './io.js';
+import { readVersions } from '../../app/versions.js';
+import type { CommandIo } from '../io.js';
 
 export function addVersionCommand(program: Command, io: CommandIo): void {
   program

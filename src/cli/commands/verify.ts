@@ -2,14 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
-import { AppError } from '../lib/errors.js';
-import { fileErrorMessage } from '../lib/file-error.js';
-import { Redacted } from '../lib/redacted.js';
-import type { Comparison, Explanation } from '../signature/explain.js';
-import { readHttpMessage } from './http-file.js';
-import { CommandError, EXIT, type CommandIo } from './io.js';
-import { addKeyOptions, readKey, type KeyOptions } from './secret-options.js';
-import { readVerification } from './verification-options.js';
+import { AppError } from '../../lib/errors.js';
+import { fileErrorMessage } from '../../lib/file-error.js';
+import { Redacted } from '../../lib/redacted.js';
+import type { Comparison, Explanation } from '../../signature/explain.js';
+import { readHttpMessage } from '../http-file.js';
+import { CommandError, EXIT, type CommandIo } from '../io.js';
+import { addKeyOptions, readKey, type KeyOptions } from '../options/secret-options.js';
+import { readVerification } from '../options/verification-options.js';
 
 interface VerifyOptions extends KeyOptions {
   readonly dialect?: readonly string[];
@@ -51,7 +51,7 @@ Exit codes: 0 valid, 1 not valid, 2 wrong usage or a file that cannot be read.`,
     )
     .action(async (file: string | undefined, options: VerifyOptions) => {
       if (options.stdinJson) {
-        const { verifyLines } = await import('./verify-lines.js');
+        const { verifyLines } = await import('../verify-lines.js');
         await verifyLines(io);
         return;
       }
@@ -76,8 +76,8 @@ async function verifyFile(file: string, options: VerifyOptions, io: CommandIo): 
   const { keyId } = key;
   const secret = new Redacted(key.secret);
   const [{ explainRequest }, { guardRequest }] = await Promise.all([
-    import('../signature/explain.js'),
-    import('../app/guard.js'),
+    import('../../signature/explain.js'),
+    import('../../app/guard.js'),
   ]);
   let verification;
   try {

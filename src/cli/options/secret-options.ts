@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { KEY_SECRET_TYPE } from '../api/types.js';
-import { readVariable } from '../config/surroundings.js';
-import { fileErrorMessage } from '../lib/file-error.js';
-import { CommandError, type CommandIo } from './io.js';
+import { KEY_SECRET_TYPE } from '../../api/types.js';
+import { readVariable } from '../../config/surroundings.js';
+import { fileErrorMessage } from '../../lib/file-error.js';
+import { CommandError, type CommandIo } from '../io.js';
 
 export interface KeyOptions {
   readonly keyId?: string;
@@ -61,8 +61,8 @@ async function readSecretFile(file: string, keyId: string | undefined, io: Comma
   // A secret may be any text; only one that says so is taken for a manifest.
   if (!/^\s*["']?kind["']?:\s*["']?Secret\b/m.test(text)) return { secret: text.replace(/\r?\n$/, '') };
   const [{ parseManifest }, { readObjects }] = await Promise.all([
-    import('../provider/file/manifest.js'),
-    import('../provider/file/manifest-objects.js'),
+    import('../../provider/file/manifest.js'),
+    import('../../provider/file/manifest-objects.js'),
   ]);
   const refuse = (message: string): CommandError => new CommandError(`--secret-file: ${file} ${message}`);
   const manifest = await parseManifest(text);

@@ -1,13 +1,13 @@
 /** `countersign authorizer`: answers Envoy's checks by the policy of a controller, in one or several processes. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { fork } from 'node:child_process';
-import type { AuthorizerSupervisor, SupervisorMessage, WorkerMessage } from '../app/authorizer-supervisor.js';
-import type { AuthorizerWorker, WorkerState } from '../app/authorizer-worker.js';
-import type { Config } from '../config/settings.js';
-import type { Logger } from '../telemetry/logger.js';
-import { CommandError, type CommandIo } from './io.js';
-import { addSettings, readSettings, type SettingFlags } from './settings-options.js';
-import { serveUntilSignal } from './serve-until-signal.js';
+import type { AuthorizerSupervisor, SupervisorMessage, WorkerMessage } from '../../app/authorizer-supervisor.js';
+import type { AuthorizerWorker, WorkerState } from '../../app/authorizer-worker.js';
+import type { Config } from '../../config/settings.js';
+import type { Logger } from '../../telemetry/logger.js';
+import { CommandError, type CommandIo } from '../io.js';
+import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
+import { serveUntilSignal } from '../serve-until-signal.js';
 
 interface WorkerFlags {
   /** Set by the supervisor: this process is worker number … */
@@ -45,12 +45,12 @@ drains. Exit codes: 0 ended by a signal, 1 failed, 2 wrong usage.`,
       const config = readSettings(settings, io);
       if (config.authzPort !== undefined && config.authzPort + config.workers - 1 > MAX_PORT)
         throw new CommandError(`--authz-port ${config.authzPort} leaves no ports for --workers ${config.workers}`);
-      const { createLogger } = await import('../telemetry/logger.js');
+      const { createLogger } = await import('../../telemetry/logger.js');
       const format = config.logFormat === 'auto' ? (io.terminal ? 'pretty' : 'json') : config.logFormat;
       const log = createLogger({ level: config.logLevel, format, write: io.stderr });
       if (config.authzPort !== undefined && config.authzTls === 'off' && worker === undefined)
         log.warn('checks are answered without TLS: whoever reaches --authz-port may ask');
-      const { redisPlaceOf } = await import('../app/store-place.js');
+      const { redisPlaceOf } = await import('../../app/store-place.js');
       if (worker === undefined && redisPlaceOf(config) === undefined)
         log.warn(
           config.workers > 1
@@ -70,7 +70,7 @@ drains. Exit codes: 0 ended by a signal, 1 failed, 2 wrong usage.`,
 /** A worker of a supervisor: tells its state over IPC, ends with its parent. */
 async function runWorker(config: Config, index: number, seenRevision: number, parentLog: Logger): Promise<number> {
   const log = parentLog.child({ worker: index });
-  const { createAuthorizerWorker } = await import('../app/authorizer-worker.js');
+  const { createAuthorizerWorker } = await import('../../app/authorizer-worker.js');
   const tell = (message: WorkerMessage): void => {
     if (process.connected) process.send?.(message);
   };
@@ -101,7 +101,7 @@ async function runWorker(config: Config, index: number, seenRevision: number, pa
 }
 
 async function runAlone(config: Config, log: Logger): Promise<number> {
-  const { createAuthorizerWorker } = await import('../app/authorizer-worker.js');
+  const { createAuthorizerWorker } = await import('../../app/authorizer-worker.js');
   const admin = await createAdmin(config, {
     states: () => [worker.state],
     render: () => worker.metrics.render(),
@@ -127,7 +127,7 @@ async function runAlone(config: Config, log: Logger): Promise<number> {
 }
 
 async function runSupervisor(config: Config, log: Logger): Promise<number> {
-  const { createAuthorizerSupervisor } = await import('../app/authorizer-supervisor.js');
+  const { createAuthorizerSupervisor } = await import('../../app/authorizer-supervisor.js');
   const [, script = '', ...args] = process.argv;
   const admin = await createAdmin(config, {
     states: () => supervisor.states,
@@ -162,10 +162,10 @@ interface Answers {
 /** The admin address of all workers together: ready while one of them serves, since Envoy goes to the others then. */
 async function createAdmin(config: Config, { states, render }: Answers) {
   const [{ createAdminServer }, { createHealth }, { createMetrics }, { readVersions }] = await Promise.all([
-    import('../telemetry/admin-server.js'),
-    import('../telemetry/health.js'),
-    import('../telemetry/metrics.js'),
-    import('../app/versions.js'),
+    import('../../telemetry/admin-server.js'),
+    import('../../telemetry/health.js'),
+    import('../../telemetry/metrics.js'),
+    import('../../app/versions.js'),
   ]);
   const health = createHealth(['authorizer']);
   const server = createAdminServer({

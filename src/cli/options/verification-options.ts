@@ -1,8 +1,8 @@
 /** Fields of `ApiGroup.spec.verification` as a user writes them, checked and with defaults. */
-import type { ApiGroupVerification } from '../api/types.js';
-import { AppError } from '../lib/errors.js';
-import type { VerificationOptions } from '../signature/dialect.js';
-import { mergeVerification } from '../translate/settings.js';
+import type { ApiGroupVerification } from '../../api/types.js';
+import { AppError } from '../../lib/errors.js';
+import type { VerificationOptions } from '../../signature/dialect.js';
+import { mergeVerification } from '../../translate/settings.js';
 
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   dialects: ['JDCloud', 'Huawei', 'Tencent', 'TencentApplication'],

@@ -1,7 +1,7 @@
 /** `countersign lint`: what is wrong with a folder of manifests, for people, editors and pull requests. */
 import { Option, type Command } from 'commander';
-import { EXIT, type CommandIo } from './io.js';
-import { addSettings, readSettings, type SettingFlags } from './settings-options.js';
+import { EXIT, type CommandIo } from '../io.js';
+import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
 
 export function addLintCommand(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
   const command = program
@@ -38,11 +38,11 @@ the folder, 2 wrong usage.`,
         { githubAnnotation },
         { ofOurs },
       ] = await Promise.all([
-        import('./load-folder.js'),
-        import('../app/problem-text.js'),
-        import('./lint-advice.js'),
-        import('./github-annotation.js'),
-        import('./repository.js'),
+        import('../load-folder.js'),
+        import('../../app/problem-text.js'),
+        import('../lint-advice.js'),
+        import('../github-annotation.js'),
+        import('../repository.js'),
       ]);
       const { gitops = false } = flags;
       const loaded = await loadFolder(dir, readSettings(flags, io), io, {

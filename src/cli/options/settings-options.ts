@@ -1,6 +1,6 @@
 /** Flags of the settings table on a command, and the configuration they make. */
 import { Option, type Command } from 'commander';
-import { ConfigError, loadConfig, misspeltVariables, type Flags } from '../config/load.js';
+import { ConfigError, loadConfig, misspeltVariables, type Flags } from '../../config/load.js';
 import {
   defaultText,
   flagUsage,
@@ -9,8 +9,8 @@ import {
   type Config,
   type Setting,
   type SettingCommand,
-} from '../config/settings.js';
-import { CommandError, type CommandIo } from './io.js';
+} from '../../config/settings.js';
+import { CommandError, type CommandIo } from '../io.js';
 
 /** Flags of a command with settings, as the parser gives them. */
 export type SettingFlags = Flags & { readonly config?: string };

@@ -1,9 +1,9 @@
 /** `countersign keys`: ids, states and where the secrets are; never a secret. */
 import { join, relative } from 'node:path';
 import { Option, type Command } from 'commander';
-import type { SignatureKeyStatus } from '../api/types.js';
-import type { CommandIo } from './io.js';
-import { addSettings, readSettings, type SettingFlags } from './settings-options.js';
+import type { SignatureKeyStatus } from '../../api/types.js';
+import type { CommandIo } from '../io.js';
+import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
 
 interface KeyRow {
   readonly key: string;
@@ -33,8 +33,8 @@ export function addKeysCommand(program: Command, io: CommandIo): void {
 
 async function readKeys(dir: string, flags: SettingFlags, io: CommandIo): Promise<KeyRow[]> {
   const [{ loadFolder }, { secretNameOf }] = await Promise.all([
-    import('./load-folder.js'),
-    import('../translate/generated-keys.js'),
+    import('../load-folder.js'),
+    import('../../translate/generated-keys.js'),
     import('node:path'),
   ]);
   const { resources, translation, folder, keyFiles, madeUpKeys } = await loadFolder(dir, readSettings(flags, io), io);
