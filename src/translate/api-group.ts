@@ -56,8 +56,15 @@ export interface GroupInputs {
   readonly context: TranslateContext;
   readonly lookup: BackendLookup;
   readonly keys: ReadonlyMap<ResourceKey, TranslatedKey>;
-  /** Hostname → `namespace/name` of the group that serves it instead. */
-  readonly lostHostnames: ReadonlyMap<string, ResourceKey>;
+  /** Hostname → the group that serves it instead. */
+  readonly lostHostnames: ReadonlyMap<string, HostnameWinner>;
+}
+
+/** What the loser's owner is told of the group that serves a hostname. */
+export interface HostnameWinner {
+  readonly key: ResourceKey;
+  /** `undefined`: not for the loser's owner to know. */
+  readonly basePath: string | undefined;
 }
 
 export function translateGroup(resource: ApiGroup, inputs: GroupInputs): TranslatedGroup {
@@ -138,12 +145,14 @@ function servesHostname(
   }
   const winner = lostHostnames.get(hostname.toLowerCase());
   if (winner === undefined) return true;
-  problems.error(
-    'Conflicted',
-    path,
-    `ApiGroup ${winner} serves ${hostname} with a base path that is equal to or nested with ${resource.spec.basePath}`,
-  );
+  problems.error('Conflicted', path, `ApiGroup ${winner.key} serves ${hostname} with ${conflictOf(winner, resource)}`);
   return false;
+}
+
+function conflictOf({ basePath }: HostnameWinner, { spec }: ApiGroup): string {
+  if (basePath === undefined) return `a base path that is equal to or nested with ${spec.basePath}`;
+  if (basePath === spec.basePath) return `the same base path ${basePath}`;
+  return `base path ${basePath}, which is nested with ${spec.basePath}`;
 }
 
 /** All APIs in their order; those that are refused keep their match. */

@@ -3,8 +3,8 @@ import type { Group, ResourceKey } from '../model/model.js';
 import type { GroupRemains } from '../resources/remains.js';
 import { inOrder, resourceKey, type ResourceSet } from '../resources/resource-set.js';
 import type { Absence } from './absence.js';
-import { hostnameClaimsOf, translateGroup, type TranslatedGroup } from './api-group.js';
-import { type Claimant, groupBy, type HostnameClaim, resolveHostnameClaims } from './hostname-claims.js';
+import { type HostnameWinner, hostnameClaimsOf, translateGroup, type TranslatedGroup } from './api-group.js';
+import { groupBy, type HostnameClaim, resolveHostnameClaims } from './hostname-claims.js';
 import { isSameMap, type Memo } from './memo.js';
 import { claimsOfRemains, holdPlace } from './remains.js';
 import type { TranslatedKey } from './signature-key.js';
@@ -15,8 +15,8 @@ const remainsOfGroups = ({ remains = [], ApiGroup }: ResourceSet): GroupRemains[
     each.kind === 'ApiGroup' && !ApiGroup.has(resourceKey(each.namespace, each.name)) ? each : [],
   );
 
-/** Claims that lost and their winners, by group. */
-export type LostByGroup = ReadonlyMap<ResourceKey, readonly (readonly [HostnameClaim, Claimant])[]>;
+/** Claims that lost and those that won against them, by group that lost. */
+export type LostByGroup = ReadonlyMap<ResourceKey, readonly (readonly [HostnameClaim, HostnameClaim])[]>;
 
 export function loseClaims(resources: ResourceSet, context: TranslateContext): LostByGroup {
   const claims = [
@@ -25,6 +25,18 @@ export function loseClaims(resources: ResourceSet, context: TranslateContext): L
   ];
   return groupBy(resolveHostnameClaims(claims), ([claim]) => claim.claimant.key);
 }
+
+/**
+ * A tenant learns who won, and the base path only of its own namespace's objects. What was read from a folder has no
+ * creationTimestamp; whoever reads that folder's problems can read the winner too.
+ */
+const tellWinner = (
+  { claimant: { namespace } }: HostnameClaim,
+  { claimant: winner, basePath }: HostnameClaim,
+): HostnameWinner => ({
+  key: winner.key,
+  basePath: winner.namespace === namespace || winner.createdMs === undefined ? basePath : undefined,
+});
 
 /** Base paths of groups that are refused. */
 export function holdPlaces(
@@ -79,7 +91,9 @@ export function translateGroups(
     const { namespace, name: groupName } = resource.metadata;
     const key = resourceKey(namespace, groupName);
     const references = groupReferences(resource.spec);
-    const lostHostnames = new Map((lost.get(key) ?? []).map(([claim, winner]) => [claim.hostname, winner.key]));
+    const lostHostnames = new Map(
+      (lost.get(key) ?? []).map(([claim, winner]) => [claim.hostname, tellWinner(claim, winner)]),
+    );
     const inputs = [
       settings,
       lostHostnames.size === 0 ? '' : JSON.stringify([...lostHostnames]),

@@ -27,8 +27,8 @@ export interface HostnameClaim {
   readonly basePath: string;
 }
 
-/** The winner of each claim that lost. */
-export type LostClaims = ReadonlyMap<HostnameClaim, Claimant>;
+/** The claim that won against each one that lost. */
+export type LostClaims = ReadonlyMap<HostnameClaim, HostnameClaim>;
 
 /**
  * Decides all claims. Inside a namespace only equal base paths conflict (by name; nested ones are routed to the
@@ -36,26 +36,26 @@ export type LostClaims = ReadonlyMap<HostnameClaim, Claimant>;
  * Linear in claims and their path segments.
  */
 export function resolveHostnameClaims(claims: readonly HostnameClaim[]): LostClaims {
-  const lost = new Map<HostnameClaim, Claimant>();
+  const lost = new Map<HostnameClaim, HostnameClaim>();
   for (const sameHost of groupBy(claims, (claim) => claim.hostname).values()) {
     const survivors: HostnameClaim[] = [];
     for (const same of groupBy(sameHost, (claim) => `${claim.claimant.namespace} ${claim.basePath}`).values()) {
       const [winner, ...losers] = same.sort((a, b) => compareText(a.claimant.name, b.claimant.name));
       if (!winner) continue;
       survivors.push(winner);
-      for (const loser of losers) if (loser.claimant.key !== winner.claimant.key) lost.set(loser, winner.claimant);
+      for (const loser of losers) if (loser.claimant.key !== winner.claimant.key) lost.set(loser, winner);
     }
     resolveAcrossNamespaces(survivors, lost);
   }
   return lost;
 }
 
-function resolveAcrossNamespaces(claims: HostnameClaim[], lost: Map<HostnameClaim, Claimant>): void {
-  const exact = new Map<string, Claimant[]>();
-  const ancestors = new Map<string, Claimant[]>();
+function resolveAcrossNamespaces(claims: HostnameClaim[], lost: Map<HostnameClaim, HostnameClaim>): void {
+  const exact = new Map<string, HostnameClaim[]>();
+  const ancestors = new Map<string, HostnameClaim[]>();
   for (const claim of claims.sort((a, b) => compareAge(a.claimant, b.claimant))) {
     const prefixes = pathPrefixes(claim.basePath);
-    const foreign = (owner: Claimant): boolean => owner.namespace !== claim.claimant.namespace;
+    const foreign = (owner: HostnameClaim): boolean => owner.claimant.namespace !== claim.claimant.namespace;
     const winner =
       prefixes.flatMap((prefix) => exact.get(prefix) ?? []).find(foreign) ??
       ancestors.get(claim.basePath)?.find(foreign);
@@ -64,15 +64,15 @@ function resolveAcrossNamespaces(claims: HostnameClaim[], lost: Map<HostnameClai
       continue;
     }
     // One owner per namespace is enough to answer, and keeps the lists short.
-    addOwner(exact, claim.basePath, claim.claimant);
-    for (const prefix of prefixes) addOwner(ancestors, prefix, claim.claimant);
+    addOwner(exact, claim.basePath, claim);
+    for (const prefix of prefixes) addOwner(ancestors, prefix, claim);
   }
 }
 
-function addOwner(owners: Map<string, Claimant[]>, path: string, claimant: Claimant): void {
+function addOwner(owners: Map<string, HostnameClaim[]>, path: string, claim: HostnameClaim): void {
   const list = owners.get(path);
-  if (!list) owners.set(path, [claimant]);
-  else if (!list.some((owner) => owner.namespace === claimant.namespace)) list.push(claimant);
+  if (!list) owners.set(path, [claim]);
+  else if (!list.some((owner) => owner.claimant.namespace === claim.claimant.namespace)) list.push(claim);
 }
 
 /** `/a/b` → `/`, `/a`, `/a/b`. */

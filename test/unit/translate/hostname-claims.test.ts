@@ -7,7 +7,7 @@ const claim = (key: string, basePath: string, createdMs?: number, hostname = 'ap
   return { claimant: { key, namespace, name, createdMs }, hostname, basePath };
 };
 const losers = (...claims: HostnameClaim[]): string[] =>
-  [...resolveHostnameClaims(claims)].map(([lost, winner]) => `${lost.claimant.key}<${winner.key}`).sort();
+  [...resolveHostnameClaims(claims)].map(([lost, winner]) => `${lost.claimant.key}<${winner.claimant.key}`).sort();
 
 describe('claims of a hostname', () => {
   test('nested base paths of one namespace stand, equal ones go to the first name whatever its age', () => {
