@@ -8,7 +8,7 @@ import { parse } from 'yaml';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const load = (module) => import(join(root, 'dist', module));
 const { REASONS } = await load('lib/reason.js');
-const { GATEWAY_REASONS } = await load('app/access-log.js');
+const { GATEWAY_REASONS } = await load('app/gateway/access-log.js');
 const { CONDITION_TYPES, REASONS: CONDITION_REASONS } = await load('api/conditions.js');
 const { METRICS } = await load('telemetry/metrics.js');
 

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { clusterTranslateContext, translateContext } from '../app/context.js';
 import { standInSecrets } from './repository.js';
-import { completeInMemory, readKeyState } from '../app/key-state.js';
+import { completeInMemory, readKeyState } from '../app/controller/key-state.js';
 import { placeProblems, type PlacedProblem } from '../app/problem-text.js';
 import type { Config } from '../config/settings.js';
 import { Folder } from '../provider/file/folder.js';

@@ -4,7 +4,7 @@ import { AnySchema } from '@bufbuild/protobuf/wkt';
 import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
 import { X509Certificate } from 'node:crypto';
 import { checkServerIdentity } from 'node:tls';
-import { openGeneratedCertificates, type GeneratedCertificates } from '../../src/app/xds-certificates.js';
+import { openGeneratedCertificates, type GeneratedCertificates } from '../../src/app/kubernetes/xds-certificates.js';
 import type { Lifetimes } from '../../src/certificates/plan.js';
 import { PARTS, type Role } from '../../src/certificates/roles.js';
 import {

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { create } from '@bufbuild/protobuf';
 import { AnySchema } from '@bufbuild/protobuf/wkt';
 import fc from 'fast-check';
-import { createPolicyPublisher } from '../../src/app/policy-publisher.js';
+import { createPolicyPublisher } from '../../src/app/controller/policy-publisher.js';
 import type { RouteEntry } from '../../src/authz/table/routes.js';
 import { buildTable, dropRetired, type Table } from '../../src/authz/table/table.js';
 import {

@@ -2,8 +2,8 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { AccessLogEntry } from '../../src/app/access-log.js';
-import { createGateway, type Gateway } from '../../src/app/gateway.js';
+import type { AccessLogEntry } from '../../src/app/gateway/access-log.js';
+import { createGateway, type Gateway } from '../../src/app/gateway/gateway.js';
 import { loadConfig, type Flags } from '../../src/config/load.js';
 import { createLogger } from '../../src/telemetry/logger.js';
 import { eventually } from './eventually.js';

@@ -1,8 +1,12 @@
 /** `countersign authorizer`: answers Envoy's checks by the policy of a controller, in one or several processes. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { fork } from 'node:child_process';
-import type { AuthorizerSupervisor, SupervisorMessage, WorkerMessage } from '../../app/authorizer-supervisor.js';
-import type { AuthorizerWorker, WorkerState } from '../../app/authorizer-worker.js';
+import type {
+  AuthorizerSupervisor,
+  SupervisorMessage,
+  WorkerMessage,
+} from '../../app/authorizer/authorizer-supervisor.js';
+import type { AuthorizerWorker, WorkerState } from '../../app/authorizer/authorizer-worker.js';
 import type { Config } from '../../config/settings.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { CommandError, type CommandIo } from '../io.js';
@@ -70,7 +74,7 @@ drains. Exit codes: 0 ended by a signal, 1 failed, 2 wrong usage.`,
 /** A worker of a supervisor: tells its state over IPC, ends with its parent. */
 async function runWorker(config: Config, index: number, seenRevision: number, parentLog: Logger): Promise<number> {
   const log = parentLog.child({ worker: index });
-  const { createAuthorizerWorker } = await import('../../app/authorizer-worker.js');
+  const { createAuthorizerWorker } = await import('../../app/authorizer/authorizer-worker.js');
   const tell = (message: WorkerMessage): void => {
     if (process.connected) process.send?.(message);
   };
@@ -101,7 +105,7 @@ async function runWorker(config: Config, index: number, seenRevision: number, pa
 }
 
 async function runAlone(config: Config, log: Logger): Promise<number> {
-  const { createAuthorizerWorker } = await import('../../app/authorizer-worker.js');
+  const { createAuthorizerWorker } = await import('../../app/authorizer/authorizer-worker.js');
   const admin = await createAdmin(config, {
     states: () => [worker.state],
     render: () => worker.metrics.render(),
@@ -127,7 +131,7 @@ async function runAlone(config: Config, log: Logger): Promise<number> {
 }
 
 async function runSupervisor(config: Config, log: Logger): Promise<number> {
-  const { createAuthorizerSupervisor } = await import('../../app/authorizer-supervisor.js');
+  const { createAuthorizerSupervisor } = await import('../../app/authorizer/authorizer-supervisor.js');
   const [, script = '', ...args] = process.argv;
   const admin = await createAdmin(config, {
     states: () => supervisor.states,

@@ -24,7 +24,7 @@ rename. The envoy.yaml is for an Envoy on the machine and under the user of the 
     )
     .action(async (dir: string, flags: SettingFlags) => {
       const config = readSettings(flags, io);
-      const { renderEnvoyFiles } = await import('../../app/envoy-bootstrap.js');
+      const { renderEnvoyFiles } = await import('../../app/envoy/envoy-bootstrap.js');
       const folder = resolve(io.workingFolder, dir);
       // Envoy opens its admin socket in a folder that exists.
       for (const each of [folder, config.socketDir]) await mkdir(each, { recursive: true, mode: 0o700 });

@@ -1,7 +1,7 @@
 /** `countersign controller`: serves separate Envoys and authorizers over mTLS until a signal ends it. */
 import type { Command } from 'commander';
 import { statSync } from 'node:fs';
-import type { ControllerSource } from '../../app/controller-source.js';
+import type { ControllerSource } from '../../app/controller/controller-source.js';
 import type { Config } from '../../config/settings.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
@@ -29,7 +29,7 @@ signal, 1 failed, 2 wrong usage.`,
       const config = readSettings(flags, io);
       checkFolder(config);
       const [{ createControllerProcess }, { createLogger }] = await Promise.all([
-        import('../../app/controller-process.js'),
+        import('../../app/controller/controller-process.js'),
         import('../../telemetry/logger.js'),
       ]);
       const format = config.logFormat === 'auto' ? (io.terminal ? 'pretty' : 'json') : config.logFormat;
@@ -55,11 +55,11 @@ signal, 1 failed, 2 wrong usage.`,
 async function openSource(config: Config, log: Logger, metrics: Metrics): Promise<ControllerSource> {
   const { systemClock: clock } = await import('../../lib/clock.js');
   if (config.folder === undefined) {
-    const { openKubernetesSource } = await import('../../app/kubernetes-source.js');
+    const { openKubernetesSource } = await import('../../app/kubernetes/kubernetes-source.js');
     return openKubernetesSource({ config, metrics, log, clock });
   }
   const [{ openFolderSource }, { translateContext }] = await Promise.all([
-    import('../../app/controller-source.js'),
+    import('../../app/controller/controller-source.js'),
     import('../../app/context.js'),
   ]);
   const { folder, stateDir: stateFolder } = config;

@@ -5,7 +5,7 @@
 import { Option, type Command } from 'commander';
 import { resolve } from 'node:path';
 import { Document, isMap, isScalar, isSeq, stringify, type Node } from 'yaml';
-import type { OwnEnvoyPart } from '../../app/render-own-envoy.js';
+import type { OwnEnvoyPart } from '../../app/envoy/render-own-envoy.js';
 import type { AuthorizerAddress } from '../../xds/render/options.js';
 import { CommandError, EXIT, type CommandIo } from '../io.js';
 import { HEAD, NOTES } from '../own-envoy-notes.js';
@@ -108,7 +108,7 @@ Problems go to stderr. Exit codes: 0 no errors, 1 errors (what is good is render
         return io.stdout(stringify(plain({ callerKeys: named, ...rest }), YAML_OPTIONS));
       }
       if (target === 'envoy') {
-        const { renderOwnEnvoy } = await import('../../app/render-own-envoy.js');
+        const { renderOwnEnvoy } = await import('../../app/envoy/render-own-envoy.js');
         const secretFolder = resolve(io.workingFolder, secretDir ?? SECRET_FOLDER);
         const parts = renderOwnEnvoy(translation.model, config, { authorizers, secretFolder });
         const sections = Object.assign(
@@ -117,7 +117,7 @@ Problems go to stderr. Exit codes: 0 no errors, 1 errors (what is good is render
         ) as object;
         return io.stdout(output === 'json' ? `${JSON.stringify(sections, undefined, 2)}\n` : withNotes(sections));
       }
-      const { renderEnvoyConfig } = await import('../../app/render-envoy-config.js');
+      const { renderEnvoyConfig } = await import('../../app/envoy/render-envoy-config.js');
       io.stdout(stringify(renderEnvoyConfig(translation.model, config, SOCKET_FOLDER), YAML_OPTIONS));
     });
 }

@@ -1,7 +1,7 @@
 /** `countersign run`: serves a folder of manifests with a child Envoy until a signal ends it. */
 import type { Command } from 'commander';
-import type { AccessLogEntry } from '../../app/access-log.js';
-import type { GatewayAddresses } from '../../app/gateway.js';
+import type { AccessLogEntry } from '../../app/gateway/access-log.js';
+import type { GatewayAddresses } from '../../app/gateway/gateway.js';
 import type { CommandIo } from '../io.js';
 import { serveUntilSignal } from '../serve-until-signal.js';
 import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
@@ -35,10 +35,10 @@ async function run(dir: string, flags: SettingFlags, io: CommandIo): Promise<num
   const config = readSettings(flags, io);
   const [{ createGateway }, { createLogger }, { resolveFolder, stateFolderOf }, { formatAccessLogEntry }] =
     await Promise.all([
-      import('../../app/gateway.js'),
+      import('../../app/gateway/gateway.js'),
       import('../../telemetry/logger.js'),
       import('../load-folder.js'),
-      import('../../app/access-log.js'),
+      import('../../app/gateway/access-log.js'),
     ]);
   const folderPath = resolveFolder(dir, io);
   const format = config.logFormat === 'auto' ? (io.terminal ? 'pretty' : 'json') : config.logFormat;

@@ -1,6 +1,12 @@
 /** `countersign status`: whether an installation works, and if not, what is in the way. */
 import { Option, type Command } from 'commander';
-import type { KindSummary, NodeReport, ObjectReadiness, ProblemReport, StatusReport } from '../../app/status-report.js';
+import type {
+  KindSummary,
+  NodeReport,
+  ObjectReadiness,
+  ProblemReport,
+  StatusReport,
+} from '../../app/status/status-report.js';
 import { AppError } from '../../lib/errors.js';
 import { CommandError, EXIT, type CommandIo } from '../io.js';
 import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
@@ -45,7 +51,7 @@ async function readReport(flags: StatusFlags, io: CommandIo): Promise<StatusRepo
     throw new CommandError(`--url: must be a URL such as http://127.0.0.1:8081, not ${JSON.stringify(url)}`);
   const config = readSettings(flags, io);
   const [{ reportOfCluster, reportOfProcess }, { defaultKubeconfig }, { systemClock }] = await Promise.all([
-    import('../../app/status-sources.js'),
+    import('../../app/status/status-sources.js'),
     import('../../config/kubeconfig.js'),
     import('../../lib/clock.js'),
   ]);

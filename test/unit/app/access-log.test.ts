@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { formatAccessLogEntry, gatewayReason, parseAccessLogLine } from '../../../src/app/access-log.js';
+import { formatAccessLogEntry, gatewayReason, parseAccessLogLine } from '../../../src/app/gateway/access-log.js';
 
 describe('the reason of a refusal in the access log', () => {
   test.each([

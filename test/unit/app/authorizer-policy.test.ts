@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createPolicyClient, type PolicyClient } from '../../../src/app/authorizer-policy.js';
+import { createPolicyClient, type PolicyClient } from '../../../src/app/authorizer/authorizer-policy.js';
 import type { Model } from '../../../src/model/model.js';
 import type { Epoch } from '../../../src/policy/decode.js';
 import { encodePolicy } from '../../../src/policy/encode.js';

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { createChangeReporter, type ChangeReporterOptions } from '../../../src/app/change-reporter.js';
-import type { ControllerChange } from '../../../src/app/controller.js';
+import { createChangeReporter, type ChangeReporterOptions } from '../../../src/app/controller/change-reporter.js';
+import type { ControllerChange } from '../../../src/app/controller/controller.js';
 import type { Problem } from '../../../src/api/problem.js';
 import { silentLogger, type Logger } from '../../../src/telemetry/logger.js';
 

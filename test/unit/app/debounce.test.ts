@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { createDebounce, type Debounce } from '../../../src/app/debounce.js';
+import { createDebounce, type Debounce } from '../../../src/app/controller/debounce.js';
 
 let runs: number;
 let hold: Promise<void> | undefined;

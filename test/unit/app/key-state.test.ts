@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parse } from 'yaml';
 import type { SignatureKey } from '../../../src/api/types.js';
-import { completeInMemory, openKeyState, readKeyState, type KeyState } from '../../../src/app/key-state.js';
+import { completeInMemory, openKeyState, readKeyState, type KeyState } from '../../../src/app/controller/key-state.js';
 import { createResourceSet, type ResourceSet } from '../../../src/resources/resource-set.js';
 import { generatedSecretName } from '../../../src/translate/generated-keys.js';
 

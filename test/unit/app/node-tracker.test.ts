@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { NodeTracker } from '../../../src/app/node-tracker.js';
+import { NodeTracker } from '../../../src/app/controller/node-tracker.js';
 
 const node = (id: string, stream: number, version = '1') => ({ id, cluster: 'test', stream, version });
 const heldBy = (tracker: NodeTracker) =>

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { ObjectStates } from '../../../src/app/object-states.js';
+import { ObjectStates } from '../../../src/app/controller/object-states.js';
 import { encodePolicy } from '../../../src/policy/encode.js';
 import { buildModel, type ModelInput } from '../../support/authz-model.js';
 

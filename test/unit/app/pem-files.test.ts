@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkPemFiles } from '../../../src/app/pem-files.js';
+import { checkPemFiles } from '../../../src/app/gateway/pem-files.js';
 import { selfSigned } from '../../support/certificate.js';
 
 const [one, other] = [selfSigned('one.example.com'), selfSigned('other.example.com')];

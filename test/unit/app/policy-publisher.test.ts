@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { createPolicyPublisher, type PolicyPublisher } from '../../../src/app/policy-publisher.js';
+import { createPolicyPublisher, type PolicyPublisher } from '../../../src/app/controller/policy-publisher.js';
 import { buildTable, type Table } from '../../../src/authz/table/table.js';
 import type { Model } from '../../../src/model/model.js';
 import { decodeEpoch, type Epoch } from '../../../src/policy/decode.js';

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { ReportedStatuses } from '../../../src/app/reported-statuses.js';
+import { ReportedStatuses } from '../../../src/app/controller/reported-statuses.js';
 import type { LimiterState, ProgrammedOutcome } from '../../../src/translate/status.js';
 import type { ObjectStatus } from '../../../src/translate/translation.js';
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { createStatusBoard, type StatusBoard } from '../../../src/app/status-board.js';
+import { createStatusBoard, type StatusBoard } from '../../../src/app/controller/status-board.js';
 import type { ConditionState, Reason } from '../../../src/api/conditions.js';
-import type { StatusChanges } from '../../../src/app/reported-statuses.js';
+import type { StatusChanges } from '../../../src/app/controller/reported-statuses.js';
 
 let nowMs: number;
 let board: StatusBoard;

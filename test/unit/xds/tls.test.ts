@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:tls';
-import { createPolicyClient } from '../../../src/app/authorizer-policy.js';
+import { createPolicyClient } from '../../../src/app/authorizer/authorizer-policy.js';
 import {
   DeltaDiscoveryRequestSchema,
   type DeltaDiscoveryResponse,

@@ -2,7 +2,7 @@
  * Envoy's access log as it passes through: one JSON line per request. Refusals that Envoy made by itself carry
  * no reason from the authorizer; they get theirs here, so that every refusal has one word in log and metric.
  */
-import type { DenyReason } from '../lib/reason.js';
+import type { DenyReason } from '../../lib/reason.js';
 
 /** A line of the access log; the renderer of the listener decides the fields. */
 export interface AccessLogEntry {

@@ -1,9 +1,9 @@
 /** What nodes rejected and so serve in an older form, until another version is offered or it is gone. */
-import type { ObjectReference, Problem } from '../api/problem.js';
-import type { Kind } from '../api/types.js';
-import type { Group } from '../model/model.js';
-import { clusterName } from '../xds/names.js';
-import { CLUSTER_TYPE } from '../xds/resource-types.js';
+import type { ObjectReference, Problem } from '../../api/problem.js';
+import type { Kind } from '../../api/types.js';
+import type { Group } from '../../model/model.js';
+import { clusterName } from '../../xds/names.js';
+import { CLUSTER_TYPE } from '../../xds/resource-types.js';
 import { POLICY_TYPE_OF } from './object-states.js';
 
 interface Rejected {

@@ -2,8 +2,8 @@
  * The status of every object with what nodes enforce of it. Of tens of thousands an edit changes a few: those are
  * worked out anew and named, the others keep their identity.
  */
-import type { ObjectStatus } from '../translate/translation.js';
-import { withLimiter, withProgrammed, type LimiterState, type ProgrammedOutcome } from '../translate/status.js';
+import type { ObjectStatus } from '../../translate/translation.js';
+import { withLimiter, withProgrammed, type LimiterState, type ProgrammedOutcome } from '../../translate/status.js';
 
 /** Statuses that are new, and objects that are gone, by `Kind/namespace/name`. */
 export interface StatusChanges {

@@ -1,12 +1,12 @@
 /** Where a controller's objects come from, who of several controllers acts, and where conditions are written. */
 import { join } from 'node:path';
-import type { Clock } from '../lib/clock.js';
-import { errorMessage } from '../lib/errors.js';
-import { createFileProvider } from '../provider/file/file-provider.js';
-import type { Provider } from '../provider/provider.js';
-import type { Logger } from '../telemetry/logger.js';
-import type { ObjectStatus, TranslateContext } from '../translate/translation.js';
-import type { TlsFiles } from '../xds/server/tls-files.js';
+import type { Clock } from '../../lib/clock.js';
+import { errorMessage } from '../../lib/errors.js';
+import { createFileProvider } from '../../provider/file/file-provider.js';
+import type { Provider } from '../../provider/provider.js';
+import type { Logger } from '../../telemetry/logger.js';
+import type { ObjectStatus, TranslateContext } from '../../translate/translation.js';
+import type { TlsFiles } from '../../xds/server/tls-files.js';
 import { logKeyState, openKeyState, type KeyState } from './key-state.js';
 import type { ExpectedNode } from './node-tracker.js';
 

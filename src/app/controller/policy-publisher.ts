@@ -3,14 +3,14 @@
  * leader publishes. Local authorizers (`run`) take the model as it is.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Authorizer } from '../authz/authorizer.js';
-import { Routes } from '../authz/table/routes.js';
-import type { Clock } from '../lib/clock.js';
-import type { Model } from '../model/model.js';
-import { summarize, policySnapshot } from '../policy/epoch.js';
-import { EPOCH_TYPE } from '../policy/resource-types.js';
-import type { ConnectedNode, SnapshotPlane } from '../xds/server/plane.js';
-import type { Resources } from '../xds/snapshot.js';
+import type { Authorizer } from '../../authz/authorizer.js';
+import { Routes } from '../../authz/table/routes.js';
+import type { Clock } from '../../lib/clock.js';
+import type { Model } from '../../model/model.js';
+import { summarize, policySnapshot } from '../../policy/epoch.js';
+import { EPOCH_TYPE } from '../../policy/resource-types.js';
+import type { ConnectedNode, SnapshotPlane } from '../../xds/server/plane.js';
+import type { Resources } from '../../xds/snapshot.js';
 
 /** The authorizers as a controller sees them. */
 export interface AuthorizerPlane {

@@ -2,8 +2,8 @@
  * What `countersign status` tells of an installation: objects by kind and reason, nodes of the data plane, limiter,
  * problems. Pure. What a process answers may come from another version of it, so that nothing of it is taken for granted.
  */
-import { KINDS, type Kind } from '../api/types.js';
-import { isRecord } from '../resources/core-resources.js';
+import { KINDS, type Kind } from '../../api/types.js';
+import { isRecord } from '../../resources/core-resources.js';
 
 /** One object, as its Ready condition tells. */
 export interface ObjectReadiness {

@@ -2,12 +2,12 @@
  * The conditions of every object, with the time of their last transition: what `run` prints when it changes
  * and what `/status` serves. The place where a cluster has status fields.
  */
-import type { Condition, ConditionState } from '../api/conditions.js';
-import type { ObjectReference } from '../api/problem.js';
-import { KINDS, type Kind } from '../api/types.js';
-import type { Clock } from '../lib/clock.js';
-import { compareText } from '../lib/compare-text.js';
-import type { ObjectStatus } from '../translate/translation.js';
+import type { Condition, ConditionState } from '../../api/conditions.js';
+import type { ObjectReference } from '../../api/problem.js';
+import { KINDS, type Kind } from '../../api/types.js';
+import type { Clock } from '../../lib/clock.js';
+import { compareText } from '../../lib/compare-text.js';
+import type { ObjectStatus } from '../../translate/translation.js';
 import type { StatusChanges } from './reported-statuses.js';
 
 export interface BoardEntry {

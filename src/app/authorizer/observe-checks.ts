@@ -1,6 +1,6 @@
 /** Counts finished checks. Label sets are looked up once per kind of outcome: this runs for every request. */
-import type { CheckDependencies } from '../authz/pipeline.js';
-import type { Metrics } from '../telemetry/metrics.js';
+import type { CheckDependencies } from '../../authz/pipeline.js';
+import type { Metrics } from '../../telemetry/metrics.js';
 
 export function observeChecks({
   requests,

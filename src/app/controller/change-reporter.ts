@@ -1,9 +1,9 @@
 /** Tells in the log what changed for a reader: problems with their place, and objects that became ready or not. */
-import type { Provider, Publication } from '../provider/provider.js';
-import type { Logger } from '../telemetry/logger.js';
+import type { Provider, Publication } from '../../provider/provider.js';
+import type { Logger } from '../../telemetry/logger.js';
 import type { ControllerChange } from './controller.js';
-import { servesNothing, summarize } from './summary-text.js';
-import { formatProblem, placeProblems, type PlacedProblem } from './problem-text.js';
+import { servesNothing, summarize } from '../summary-text.js';
+import { formatProblem, placeProblems, type PlacedProblem } from '../problem-text.js';
 
 export interface ChangeReporter {
   /** What the provider published last. */

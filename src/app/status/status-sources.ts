@@ -1,11 +1,11 @@
 /** Where `countersign status` asks: the admin address of a process, or the Kubernetes API and through it the leader. */
-import { API_GROUP, KINDS, type Kind } from '../api/types.js';
-import type { Config } from '../config/settings.js';
-import type { Clock } from '../lib/clock.js';
-import { AppError, errorMessage } from '../lib/errors.js';
-import { createKubeApi, hasStatus, KubeApiError, type KubeApi } from '../provider/kubernetes/kube-api.js';
-import { LEASE, OUR_TYPES } from '../provider/kubernetes/resource-types.js';
-import { isRecord } from '../resources/core-resources.js';
+import { API_GROUP, KINDS, type Kind } from '../../api/types.js';
+import type { Config } from '../../config/settings.js';
+import type { Clock } from '../../lib/clock.js';
+import { AppError, errorMessage } from '../../lib/errors.js';
+import { createKubeApi, hasStatus, KubeApiError, type KubeApi } from '../../provider/kubernetes/kube-api.js';
+import { LEASE, OUR_TYPES } from '../../provider/kubernetes/resource-types.js';
+import { isRecord } from '../../resources/core-resources.js';
 import {
   buildReport,
   readinessOf,

@@ -2,14 +2,14 @@
  * When the enforced content of each object last changed, as the number of a state of the configuration: an edit of
  * one object leaves the others programmed. What counts is what nodes get of an object, not its generation.
  */
-import type { ObjectReference } from '../api/problem.js';
-import type { Kind } from '../api/types.js';
-import { stableHash } from '../lib/stable-hash.js';
-import type { Group, Model, ResourceKey } from '../model/model.js';
-import { backendSignatureVersion } from '../policy/encode.js';
-import { GRANT_TYPE, GROUP_TYPE, KEY_TYPE, PLAN_TYPE } from '../policy/resource-types.js';
-import { resourceKey } from '../resources/resource-set.js';
-import type { Resources } from '../xds/snapshot.js';
+import type { ObjectReference } from '../../api/problem.js';
+import type { Kind } from '../../api/types.js';
+import { stableHash } from '../../lib/stable-hash.js';
+import type { Group, Model, ResourceKey } from '../../model/model.js';
+import { backendSignatureVersion } from '../../policy/encode.js';
+import { GRANT_TYPE, GROUP_TYPE, KEY_TYPE, PLAN_TYPE } from '../../policy/resource-types.js';
+import { resourceKey } from '../../resources/resource-set.js';
+import type { Resources } from '../../xds/snapshot.js';
 
 /** Policy resource of each kind of object. */
 export const POLICY_TYPE_OF: Readonly<Record<Kind, string>> = {

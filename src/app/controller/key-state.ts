@@ -7,20 +7,20 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { chmod, glob, link, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { KEY_SECRET_TYPE } from '../api/types.js';
-import type { Clock } from '../lib/clock.js';
-import { errorMessage } from '../lib/errors.js';
-import type { ResourceKey } from '../model/model.js';
-import { SecretResource } from '../resources/core-resources.js';
-import { keyOf, resourceKey, withSecrets, type ResourceSet } from '../resources/resource-set.js';
-import type { Logger } from '../telemetry/logger.js';
+import { KEY_SECRET_TYPE } from '../../api/types.js';
+import type { Clock } from '../../lib/clock.js';
+import { errorMessage } from '../../lib/errors.js';
+import type { ResourceKey } from '../../model/model.js';
+import { SecretResource } from '../../resources/core-resources.js';
+import { keyOf, resourceKey, withSecrets, type ResourceSet } from '../../resources/resource-set.js';
+import type { Logger } from '../../telemetry/logger.js';
 import {
   generatedKeyRequests,
   generatedSecretName,
   generateKeyData,
   type GeneratedKeyRequest,
   type KeySecretData,
-} from '../translate/generated-keys.js';
+} from '../../translate/generated-keys.js';
 
 export interface KeyStateEvents {
   /** A key was generated or rotated; names only. */

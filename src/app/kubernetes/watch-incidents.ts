@@ -1,8 +1,8 @@
 /** Tells in the log, and to whoever asks why a start waits, what ended a watch; not again and again while it lasts. */
-import { API_GROUP } from '../api/types.js';
-import type { Clock } from '../lib/clock.js';
-import type { WatchIncident } from '../provider/kubernetes/reflector.js';
-import type { Logger } from '../telemetry/logger.js';
+import { API_GROUP } from '../../api/types.js';
+import type { Clock } from '../../lib/clock.js';
+import type { WatchIncident } from '../../provider/kubernetes/reflector.js';
+import type { Logger } from '../../telemetry/logger.js';
 
 export interface WatchIncidents {
   tell(incident: WatchIncident): void;

@@ -11,16 +11,16 @@ import {
   DeltaDiscoveryRequestSchema,
   type DeltaDiscoveryRequest,
   type DeltaDiscoveryResponse,
-} from '../gen/envoy/service/discovery/v3/discovery_pb.js';
-import { createBackoff } from '../lib/backoff.js';
-import { errorMessage } from '../lib/errors.js';
-import type { Model } from '../model/model.js';
-import type { Epoch } from '../policy/decode.js';
-import { EPOCH_TYPE, POLICY_RESOURCE_TYPES } from '../policy/resource-types.js';
-import type { PolicyStaging, StagingResult } from '../policy/staging.js';
-import type { Logger } from '../telemetry/logger.js';
-import { aggregatedDiscoveryService } from '../xds/server/service.js';
-import type { TlsFiles } from '../xds/server/tls-files.js';
+} from '../../gen/envoy/service/discovery/v3/discovery_pb.js';
+import { createBackoff } from '../../lib/backoff.js';
+import { errorMessage } from '../../lib/errors.js';
+import type { Model } from '../../model/model.js';
+import type { Epoch } from '../../policy/decode.js';
+import { EPOCH_TYPE, POLICY_RESOURCE_TYPES } from '../../policy/resource-types.js';
+import type { PolicyStaging, StagingResult } from '../../policy/staging.js';
+import type { Logger } from '../../telemetry/logger.js';
+import { aggregatedDiscoveryService } from '../../xds/server/service.js';
+import type { TlsFiles } from '../../xds/server/tls-files.js';
 
 export interface PolicyClientOptions {
   /** A name may stand for several replicas. */

@@ -1,19 +1,19 @@
 /** What somebody's own Envoy needs, as named sections of plain data for `countersign render --for envoy`. */
 import type { JsonObject } from '@bufbuild/protobuf';
 import { join } from 'node:path';
-import type { Config } from '../config/settings.js';
-import { ClusterSchema } from '../gen/envoy/config/cluster/v3/cluster_pb.js';
-import { ListenerSchema } from '../gen/envoy/config/listener/v3/listener_pb.js';
-import { RouteConfigurationSchema } from '../gen/envoy/config/route/v3/route_pb.js';
-import { RouteSchema } from '../gen/envoy/config/route/v3/route_components_pb.js';
-import { HttpConnectionManagerSchema } from '../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
-import { DiscoveryResponseSchema } from '../gen/envoy/service/discovery/v3/discovery_pb.js';
-import type { Model } from '../model/model.js';
-import { EXT_AUTHZ_FILTER } from '../xds/names.js';
-import { toEnvoyJson } from '../xds/registry.js';
-import type { AuthorizerAddress } from '../xds/render/options.js';
-import { renderForOwnEnvoy } from '../xds/render/own-envoy.js';
-import { renderOptions } from './context.js';
+import type { Config } from '../../config/settings.js';
+import { ClusterSchema } from '../../gen/envoy/config/cluster/v3/cluster_pb.js';
+import { ListenerSchema } from '../../gen/envoy/config/listener/v3/listener_pb.js';
+import { RouteConfigurationSchema } from '../../gen/envoy/config/route/v3/route_pb.js';
+import { RouteSchema } from '../../gen/envoy/config/route/v3/route_components_pb.js';
+import { HttpConnectionManagerSchema } from '../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { DiscoveryResponseSchema } from '../../gen/envoy/service/discovery/v3/discovery_pb.js';
+import type { Model } from '../../model/model.js';
+import { EXT_AUTHZ_FILTER } from '../../xds/names.js';
+import { toEnvoyJson } from '../../xds/registry.js';
+import type { AuthorizerAddress } from '../../xds/render/options.js';
+import { renderForOwnEnvoy } from '../../xds/render/own-envoy.js';
+import { renderOptions } from '../context.js';
 
 export type OwnEnvoyPart = 'listener' | 'filter' | 'routes' | 'clusters' | 'secrets';
 

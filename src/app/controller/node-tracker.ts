@@ -2,7 +2,7 @@
  * Which nodes of the data plane are expected to take up changes, and how far each has come. States of the
  * configuration are numbered; a node that held state 7 has enforced everything that did not change since. Pure.
  */
-import type { ConnectedNode } from '../xds/server/plane.js';
+import type { ConnectedNode } from '../../xds/server/plane.js';
 
 export type NodeKind = 'envoy' | 'authorizer';
 

@@ -7,9 +7,9 @@ import { request } from 'node:http';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createBackoff } from '../lib/backoff.js';
-import { AppError, errorMessage } from '../lib/errors.js';
-import type { Logger } from '../telemetry/logger.js';
+import { createBackoff } from '../../lib/backoff.js';
+import { AppError, errorMessage } from '../../lib/errors.js';
+import type { Logger } from '../../telemetry/logger.js';
 
 export interface EnvoyProcessOptions {
   readonly path: string;

@@ -2,9 +2,9 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import type { Config } from '../config/settings.js';
-import { AppError, errorMessage } from '../lib/errors.js';
-import { fileErrorMessage } from '../lib/file-error.js';
+import type { Config } from '../../config/settings.js';
+import { AppError, errorMessage } from '../../lib/errors.js';
+import { fileErrorMessage } from '../../lib/file-error.js';
 
 /** @throws AppError `ERR_TLS` naming flag, file and what to do. */
 export function checkPemFiles({ tlsCert, tlsKey, caBundle }: Pick<Config, 'tlsCert' | 'tlsKey' | 'caBundle'>): void {

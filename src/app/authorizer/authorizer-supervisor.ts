@@ -4,9 +4,9 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createBackoff } from '../lib/backoff.js';
-import type { Logger } from '../telemetry/logger.js';
-import { mergeMetrics } from '../telemetry/metrics.js';
+import { createBackoff } from '../../lib/backoff.js';
+import type { Logger } from '../../telemetry/logger.js';
+import { mergeMetrics } from '../../telemetry/metrics.js';
 import type { WorkerState } from './authorizer-worker.js';
 
 /** From a worker. */

@@ -1,15 +1,15 @@
 /** The files with which a separate Envoy starts: bootstrap, and secrets that name its certificate files. */
 import { join } from 'node:path';
 import type { JsonValue } from '@bufbuild/protobuf';
-import type { Config } from '../config/settings.js';
-import { BootstrapSchema } from '../gen/envoy/config/bootstrap/v3/bootstrap_pb.js';
-import { DiscoveryResponseSchema } from '../gen/envoy/service/discovery/v3/discovery_pb.js';
-import { toEnvoyJson } from '../xds/registry.js';
-import { renderBootstrap } from '../xds/render/bootstrap.js';
-import { DEFAULT_MAX_DOWNSTREAM_CONNECTIONS } from '../xds/render/options.js';
-import { xdsSecrets } from '../xds/render/xds-tls.js';
-import { HEALTH_SERVICE } from '../xds/server/health-service.js';
-import { nodeIdOf, socketPathOf } from './authorizer-worker.js';
+import type { Config } from '../../config/settings.js';
+import { BootstrapSchema } from '../../gen/envoy/config/bootstrap/v3/bootstrap_pb.js';
+import { DiscoveryResponseSchema } from '../../gen/envoy/service/discovery/v3/discovery_pb.js';
+import { toEnvoyJson } from '../../xds/registry.js';
+import { renderBootstrap } from '../../xds/render/bootstrap.js';
+import { DEFAULT_MAX_DOWNSTREAM_CONNECTIONS } from '../../xds/render/options.js';
+import { xdsSecrets } from '../../xds/render/xds-tls.js';
+import { HEALTH_SERVICE } from '../../xds/server/health-service.js';
+import { nodeIdOf, socketPathOf } from '../authorizer/authorizer-worker.js';
 
 /** File name → content. @param folder absolute: where they will be. */
 export function renderEnvoyFiles(config: Config, folder: string): ReadonlyMap<string, JsonValue> {

@@ -2,25 +2,25 @@
  * Composition of `countersign controller`: source → controller → ADS for Envoys and authorizers over mTLS. Every
  * replica keeps its state warm; only the one that leads serves streams and writes status.
  */
-import type { Config } from '../config/settings.js';
-import { systemClock } from '../lib/clock.js';
-import { hostPort } from '../lib/host-port.js';
-import { POLICY_RESOURCE_TYPES } from '../policy/resource-types.js';
-import type { Logger } from '../telemetry/logger.js';
-import type { Metrics } from '../telemetry/metrics.js';
-import { ENVOY_RESOURCE_TYPES } from '../xds/resource-types.js';
-import { createAdsListener } from '../xds/server/ads-server.js';
-import { createPlane, type NodeEvent } from '../xds/server/plane.js';
+import type { Config } from '../../config/settings.js';
+import { systemClock } from '../../lib/clock.js';
+import { hostPort } from '../../lib/host-port.js';
+import { POLICY_RESOURCE_TYPES } from '../../policy/resource-types.js';
+import type { Logger } from '../../telemetry/logger.js';
+import type { Metrics } from '../../telemetry/metrics.js';
+import { ENVOY_RESOURCE_TYPES } from '../../xds/resource-types.js';
+import { createAdsListener } from '../../xds/server/ads-server.js';
+import { createPlane, type NodeEvent } from '../../xds/server/plane.js';
 import { createChangeReporter, type ChangeReporter } from './change-reporter.js';
-import { renderOptions } from './context.js';
+import { renderOptions } from '../context.js';
 import { createController, type Controller, type ControllerChange } from './controller.js';
 import type { ControllerSource } from './controller-source.js';
-import { createCounterStore } from './counter-store.js';
-import { createMonitoredProcess } from './monitored-process.js';
+import { createCounterStore } from '../counter-store.js';
+import { createMonitoredProcess } from '../monitored-process.js';
 import type { NodeKind } from './node-tracker.js';
-import { admits } from './peer-names.js';
+import { admits } from '../peer-names.js';
 import { createPolicyPublisher } from './policy-publisher.js';
-import { openXdsTlsFiles } from './xds-tls-files.js';
+import { openXdsTlsFiles } from '../xds-tls-files.js';
 
 export interface ControllerProcessOptions {
   readonly config: Config;

@@ -1,9 +1,9 @@
 /** Tells the owner of a key who asked for it and may not have it: an Event when an asker is new. */
-import type { SignatureKeyStatus } from '../api/types.js';
-import type { ObjectReference } from '../api/problem.js';
-import { stableStringify } from '../lib/stable-hash.js';
-import type { KubeEvent } from '../provider/kubernetes/write/event-recorder.js';
-import type { ObjectStatus } from '../translate/translation.js';
+import type { SignatureKeyStatus } from '../../api/types.js';
+import type { ObjectReference } from '../../api/problem.js';
+import { stableStringify } from '../../lib/stable-hash.js';
+import type { KubeEvent } from '../../provider/kubernetes/write/event-recorder.js';
+import type { ObjectStatus } from '../../translate/translation.js';
 
 /** @param uidOf of the stored object; `undefined` when it is gone. */
 export function createRefusalEvents(

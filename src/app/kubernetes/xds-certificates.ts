@@ -3,15 +3,15 @@
  * The server listens before there is a certificate: until then, connections are closed.
  */
 import type { ServerCredentials } from '@grpc/grpc-js';
-import { alternativeNames } from '../certificates/issue.js';
-import type { Lifetimes } from '../certificates/plan.js';
-import { ROLES, type Role } from '../certificates/roles.js';
-import { createBackoff } from '../lib/backoff.js';
-import type { Clock } from '../lib/clock.js';
-import { errorMessage } from '../lib/errors.js';
-import { createXdsCertificateSecrets, type CertificateApi } from '../provider/kubernetes/write/xds-certificates.js';
-import type { Logger } from '../telemetry/logger.js';
-import { createCertificateSource } from '../xds/server/certificate-source.js';
+import { alternativeNames } from '../../certificates/issue.js';
+import type { Lifetimes } from '../../certificates/plan.js';
+import { ROLES, type Role } from '../../certificates/roles.js';
+import { createBackoff } from '../../lib/backoff.js';
+import type { Clock } from '../../lib/clock.js';
+import { errorMessage } from '../../lib/errors.js';
+import { createXdsCertificateSecrets, type CertificateApi } from '../../provider/kubernetes/write/xds-certificates.js';
+import type { Logger } from '../../telemetry/logger.js';
+import { createCertificateSource } from '../../xds/server/certificate-source.js';
 
 export interface GeneratedCertificatesOptions {
   readonly api: CertificateApi;
