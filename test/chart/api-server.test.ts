@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { runCli } from '../support/cli.js';
 import { createNamespace } from '../support/kube-operator.js';
 import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
@@ -56,11 +56,11 @@ else
     );
 
     /** What is said after an installation with the values of a set. */
-    async function notesOf(name: string): Promise<string> {
+    async function notesOf(name: string, ...flags: readonly string[]): Promise<string> {
       const file = VALUE_SETS.find(([each]) => each === name)![1];
       const { code, stdout, stderr } = await run('helm', [
         ...['install', 'countersign', CHART, '--namespace', NAMESPACE, '--kubeconfig', join(folder, 'kubeconfig')],
-        ...['--values', file, '--set', 'crds.enabled=false', '--dry-run=server'],
+        ...['--values', file, '--set', 'crds.enabled=false', '--dry-run=server', ...flags],
       ]);
       expect({ code, stderr }).toMatchObject({ code: 0 });
       return stdout.slice(stdout.indexOf('\nNOTES:'));
@@ -75,6 +75,44 @@ else
       for (const warning of warnings) expect(notes).toContain(`\n- ${warning}`);
       if (warnings.length === 0) expect(notes).not.toContain('WARNINGS');
       expect(notes).toContain('The first signed request');
+    });
+
+    describe('the notes say how callers reach the gateway', () => {
+      const rewriting = 'must leave method, path, query, host and body as they came';
+      const outside = 'Outside the cluster nobody reaches that';
+      const given = { type: 'gateway.service.type=LoadBalancer', node: 'gateway.service.type=NodePort' };
+      const https = 'gateway.http.expose=false,gateway.https.enabled=true,gateway.https.tlsSecretName=listener';
+      test.each([
+        [
+          'nothing',
+          '',
+          [outside, 'set gateway.service.type to LoadBalancer, and gateway.https.enabled', 'port 80.'],
+          [],
+        ],
+        ['HTTPS alone', https, ['set gateway.service.type to LoadBalancer; or', 'port 443.'], ['tlsSecretName']],
+        ['another port', 'gateway.http.servicePort=8000,trustedHops=2', ['port 8000.', 'as trustedHops (now 2);'], []],
+        ['a load balancer', given.type, ["jsonpath='{.status.loadBalancer.ingress}'"], [outside, 'an Ingress']],
+        ['ports of nodes', given.node, ["jsonpath='{.spec.ports[*].nodePort}'"], [outside, 'an Ingress']],
+      ])('with %s', async (_, values, says, leavesOut) => {
+        const notes = await notesOf('default', '--set', values);
+        for (const text of [rewriting, ...says]) expect(notes).toContain(text);
+        for (const text of leavesOut) expect(notes).not.toContain(text);
+      });
+
+      test('unless there is none', async () => {
+        expect(await notesOf('own-envoy')).not.toContain(rewriting);
+      });
+    });
+
+    test.each(VALUE_SETS)('the notes of %s name only values that exist', async (name) => {
+      const values = parse(await readFile(join(CHART, 'values.yaml'), 'utf8'), { maxAliasCount: -1 }) as object;
+      // Parts of addresses, files, images and JSON paths are none.
+      const named = [...(await notesOf(name)).matchAll(/(?<![\w./$'{-])[a-z]\w*(?:\.[a-z]\w*)+(?![\w./=:-])/g)].map(
+        ([path]) => path.split('.'),
+      );
+      const ours = named.filter(([first = '']) => first in values);
+      expect(ours.filter((path) => !hasPath(values, path)).map((path) => path.join('.'))).toEqual([]);
+      if (name === 'default') expect(ours.length).toBeGreaterThan(3);
     });
 
     test.each([
@@ -149,6 +187,13 @@ else
       }
     }, 60_000);
   });
+
+const hasPath = (value: unknown, [first, ...rest]: readonly string[]): boolean =>
+  first === undefined ||
+  (typeof value === 'object' &&
+    value !== null &&
+    first in value &&
+    hasPath((value as Record<string, unknown>)[first], rest));
 
 interface Printed {
   readonly clusters: readonly {
