@@ -42,11 +42,17 @@ function fieldRows(schema, path = '', required = false) {
   return rows;
 }
 
+const examples = new Map(
+  readdirSync(join(root, 'examples/minimal'))
+    .map((name) => readFileSync(join(root, 'examples/minimal', name), 'utf8'))
+    .map((text) => [parse(text).kind, text.trimEnd()]),
+);
 const kinds = readdirSync(join(root, 'crds'))
   .filter((name) => name.endsWith('.yaml'))
   .map((name) => parse(readFileSync(join(root, 'crds', name), 'utf8')))
   .map(({ spec }) => ({
     kind: spec.names.kind,
+    example: examples.get(spec.names.kind),
     short: spec.names.shortNames[0],
     schema: spec.versions[0].schema.openAPIV3Schema,
   }));
@@ -103,12 +109,16 @@ const pages = {
   'docs/reference/resources.md': page(
     '# Resources',
     '',
-    'The fields of `spec` of the four kinds, `apiVersion: countersign.dev/v1alpha1`. In a cluster: `kubectl explain signaturekey.spec --recursive`. Generated from `crds/`.',
-    ...kinds.flatMap(({ kind, short, schema }) => [
+    'The fields of `spec` of the four kinds, `apiVersion: countersign.dev/v1alpha1`. In a cluster: `kubectl explain signaturekey.spec --recursive`. Generated from `crds/`; the examples are those of `examples/minimal`, which work together.',
+    ...kinds.flatMap(({ kind, example, short, schema }) => [
       '',
       `## ${kind}`,
       '',
       `${schema.description.replace(/\s+/g, ' ')} Short name: \`${short}\`.`,
+      '',
+      '```yaml',
+      example,
+      '```',
       '',
       table(['field', 'type', 'default', 'meaning'], fieldRows(schema.properties.spec)),
     ]),

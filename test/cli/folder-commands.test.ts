@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
+import { KINDS } from '../../src/api/types.js';
 import { findEnvoy } from '../../src/app/binaries/envoy.js';
 import { runCli } from '../support/cli.js';
 import { callerKey, ordersGroup } from '../support/manifests.js';
@@ -50,14 +51,25 @@ describe('lint', () => {
     expectGolden('bad.lint.json', stdout);
   });
 
-  test('takes a Service that --service names for resolved', async () => {
-    const { stdout } = await runCli([
-      'lint',
-      join(root, 'examples/quickstart'),
-      '--service',
-      'shop/orders:8080=127.0.0.1:9000',
-    ]);
-    expect(stdout).toMatch(/^\d+ objects, 0 errors, 0 warnings\n$/);
+  test.each(['quickstart', 'minimal'])(
+    'takes a Service that --service names for resolved, and finds nothing in examples/%s',
+    async (name) => {
+      const service = 'shop/orders:8080=127.0.0.1:9000';
+      const { stdout } = await runCli(['lint', join(root, 'examples', name), '--service', service]);
+      expect(stdout).toMatch(/^[1-9]\d* objects, 0 errors, 0 warnings\n$/);
+    },
+  );
+
+  test('the reference shows the four examples that work together, each under its kind', () => {
+    const page = readFileSync(join(root, 'docs/reference/resources.md'), 'utf8');
+    const kinds = readdirSync(join(root, 'examples/minimal')).map((name) => {
+      const text = readFileSync(join(root, 'examples/minimal', name), 'utf8');
+      const { kind } = parse(text) as { kind: string };
+      const [, shown] = new RegExp(`^## ${kind}\n[^#]*\`\`\`yaml\n([^]*?)\`\`\``, 'm').exec(page) ?? [];
+      expect(shown).toBe(text);
+      return kind;
+    });
+    expect(kinds.sort()).toEqual([...KINDS].sort());
   });
 
   test('names a Service of the folder resolved, and one that it cannot see a warning', async () => {
