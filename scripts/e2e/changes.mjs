@@ -39,15 +39,20 @@ export async function runChanges({ cluster, steps, gateway, rps, readme, wanted 
 
   const step = (name, body, { mayFail = false } = {}) =>
     steps.step(`${name}, at ${rps} requests a second`, async () => {
-      const { found, requests, failed, elapsedMs, p50Ms, p99Ms, maxMs, lateMs, failures } = await load.measure(body);
-      const times = `p50 ${p50Ms} ms, p99 ${p99Ms} ms, max ${maxMs} ms, sent up to ${lateMs} ms late`;
-      const text = `${failed} of ${requests} requests failed; ${times}${found === undefined ? '' : `; ${found}`}`;
-      const told = [text, ...failures.map((line) => `${line}${accessLogs.explain(line)}`)].join('\n    ');
-      if (failed > 0 && !mayFail) throw new Dropped(told);
+      const { found, error, ...figures } = await load.measure(body);
+      const told = tell(figures, found);
+      if (error) throw new Error(`${error.message}\n${told}`, { cause: error });
+      if (figures.failed > 0 && !mayFail) throw new Dropped(told);
       // None failed of requests that were not sent.
-      if (requests < (LEAST_SENT * rps * elapsedMs) / 1000) throw new Error(`too few requests to judge by: ${told}`);
+      if (figures.sent < (LEAST_SENT * rps * figures.elapsedMs) / 1000)
+        throw new Error(`too few requests to judge by: ${told}`);
       return told;
     });
+  const tell = ({ sent, failed, failures, p50Ms, p99Ms, maxMs, lateMs }, found) => {
+    const times = `p50 ${p50Ms} ms, p99 ${p99Ms} ms, max ${maxMs} ms, sent up to ${lateMs} ms late`;
+    const text = `${failed} of ${sent} requests failed; ${times}${found === undefined ? '' : `; ${found}`}`;
+    return [text, ...failures.map((line) => `${line}${accessLogs.explain(line)}`)].join('\n    ');
+  };
   const workersAfter = async (count, change) => {
     await change();
     await pods.settled('gateway');
@@ -79,8 +84,12 @@ export async function runChanges({ cluster, steps, gateway, rps, readme, wanted 
       const killGateway = () => pods.deletePod('gateway', { grace: false });
       await step('kubectl delete pod --force, of the gateway (told, not judged)', killGateway, { mayFail: true });
     }
-    const { sent, failed } = await load.stop();
-    return { sent, failed };
+    const { total, ...left } = await load.stop();
+    if (left.failed > 0)
+      await steps.step('requests after the last change', async () => {
+        throw new Dropped(tell(left));
+      });
+    return total;
   } finally {
     load.kill();
     accessLogs.stop();

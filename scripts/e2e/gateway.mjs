@@ -3,6 +3,8 @@ import { fork, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
+const SETTLE_MS = 1_000;
+
 /** @returns {Promise<{ url: string, close(): void, forwarded: boolean }>} */
 export async function reachGateway(cluster, { namespace, service, given, portForward }) {
   if (given !== undefined) return { url: given, close() {}, forwarded: false };
@@ -27,10 +29,10 @@ async function forward(cluster, namespace, service) {
   return { url: `http://127.0.0.1:${port}`, close: () => child.kill(), forwarded: true };
 }
 
-/** Starts the load; `measure(body)` answers what happened to the requests that were sent while `body` ran. */
+/** Starts the load; `measure(body)` answers what became of the requests that were sent while `body` ran. */
 export function startLoad(options) {
   const child = fork(fileURLToPath(new URL('load.mjs', import.meta.url)), [JSON.stringify(options)]);
-  const read = () =>
+  const ask = (type) =>
     new Promise((resolve, reject) => {
       const gone = (code) => reject(new Error(`the load generator ended with ${code}`));
       child.once('exit', gone);
@@ -38,37 +40,26 @@ export function startLoad(options) {
         child.off('exit', gone);
         resolve(figures);
       });
-      child.send({ type: 'read' });
+      child.send({ type });
     });
   return {
     useSecret: (keyId, secret) => child.send({ type: 'key', keyId, secret }),
+    /** Also of a body that failed: `error` is what it threw. What was sent since the last part belongs to this one. */
     async measure(body) {
-      const before = await read();
-      const startedMs = performance.now();
-      const found = await body();
+      const outcome = await body().then(
+        (found) => ({ found }),
+        (error) => ({ error }),
+      );
       // What is still under way when the change is over belongs to it.
-      await new Promise((resolve) => setTimeout(resolve, 1_000));
-      const after = await read();
-      const elapsedMs = performance.now() - startedMs;
-      const { p50Ms, p99Ms, maxMs, lateMs, failures } = after;
-      return {
-        found,
-        requests: after.sent - before.sent,
-        failed: after.failed - before.failed,
-        elapsedMs,
-        p50Ms,
-        p99Ms,
-        maxMs,
-        lateMs,
-        failures,
-      };
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+      return { ...outcome, ...(await ask('read')) };
     },
+    /** What became of the requests after the last part, and `total`. */
     async stop() {
-      const total = await read();
       const ended = new Promise((resolve) => child.once('exit', resolve));
-      child.send({ type: 'stop' });
+      const left = await ask('stop');
       await ended;
-      return total;
+      return left;
     },
     kill: () => child.kill('SIGKILL'),
   };

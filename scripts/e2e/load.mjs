@@ -1,26 +1,38 @@
 // Signed requests at an even rate, as a process of its own so that nothing else of the run delays them. Half of them
 // on connections that are kept, half on new ones. Nothing is sent twice: whoever kills a request is found out.
-// Messages from the parent: { type: 'read' } → { type: 'figures', … }; { type: 'stop' }. Keys change by { type: 'key', … }.
+// Messages from the parent: { type: 'read' } ends a part and answers { type: 'figures', … } of the requests sent in it,
+// once the last of them is over; { type: 'stop' } does it for what came after the last part, of all parts too, and
+// sends no more. Keys change by { type: 'key', … }.
 import { Agent, request as httpRequest } from 'node:http';
 import { sign } from '../../test/conformance/sign.mjs';
 
-const { gateway, rps, host, callers } = JSON.parse(process.argv[2]);
+/** Slow is not lost: the gateway itself gives up sooner. */
+const DEFAULT_TIMEOUT_MS = 30_000;
+const { gateway, rps, host, callers, timeoutMs = DEFAULT_TIMEOUT_MS } = JSON.parse(process.argv[2]);
 const { hostname, port } = new URL(gateway);
 const kept = new Agent({ keepAlive: true, maxSockets: 64, keepAliveMsecs: 1000 });
 const fresh = new Agent({ keepAlive: false });
-/** Slow is not lost: the gateway itself gives up sooner. */
-const TIMEOUT_MS = 30_000;
 
 let sent = 0;
-let inFlight = 0;
-let answered = 0;
-/** How often each kind of failure came, and when first. */
-let failures = new Map();
 let failed = 0;
-let latenciesMs = [];
+/** The part in which a request is sent is the one that it counts in, whenever it ends. */
+let part = newPart();
 
-function fail(name, atMs, elapsedMs, how) {
+function newPart() {
+  return {
+    ...{ startMs: performance.now(), sent: 0, failed: 0, inFlight: 0, latenciesMs: [] },
+    /** How often each kind of failure came, and when first. */
+    failures: new Map(),
+    /** How late the latest request was sent: a machine that is starved, whatever the gateway does. */
+    lateMs: 0,
+    onEmpty: undefined,
+  };
+}
+
+function fail(its, name, atMs, elapsedMs, how) {
   failed++;
+  its.failed++;
+  const { failures } = its;
   const kind = `${name}: ${how.replace(/"requestId":"[^"]*"/, '"requestId":"…"')}`;
   const before = failures.get(kind);
   failures.set(kind, {
@@ -32,7 +44,9 @@ function fail(name, atMs, elapsedMs, how) {
 function sendOne() {
   const caller = callers[sent % callers.length];
   const agent = Math.floor(sent / callers.length) % 2 === 0 ? kept : fresh;
+  const its = part;
   sent++;
+  its.sent++;
   const { method, url, headers, body } =
     caller.dialect === undefined
       ? { method: 'GET', url: `http://${host}${caller.path}`, headers: {}, body: undefined }
@@ -47,15 +61,20 @@ function sendOne() {
   const end = (how) => {
     if (over) return;
     over = true;
-    inFlight--;
-    if (how === undefined) {
-      answered++;
-      latenciesMs.push(performance.now() - startedMs);
-    } else fail(name, atMs, performance.now() - startedMs, how);
+    clearTimeout(deadline);
+    if (how === undefined) its.latenciesMs.push(performance.now() - startedMs);
+    else fail(its, name, atMs, performance.now() - startedMs, how);
+    its.inFlight--;
+    if (its.inFlight === 0) its.onEmpty?.();
   };
-  inFlight++;
+  // Of the whole answer, so that no part is waited for longer; the timeout of a socket begins anew with each byte.
+  const deadline = setTimeout(() => {
+    end(`no answer within ${timeoutMs} ms`);
+    outgoing.destroy();
+  }, timeoutMs);
+  its.inFlight++;
   const outgoing = httpRequest(
-    { agent, hostname, port, method, path: target, headers: { host, ...rest, ...length }, timeout: TIMEOUT_MS },
+    { agent, hostname, port, method, path: target, headers: { host, ...rest, ...length } },
     (response) => {
       let text = '';
       response.on('data', (chunk) => (text += chunk));
@@ -65,7 +84,6 @@ function sendOne() {
       );
     },
   );
-  outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
   outgoing.on('error', (error) =>
     end(`${error.code ?? ''} ${error.message}${outgoing.reusedSocket ? ' (reused)' : ''}`),
   );
@@ -74,11 +92,9 @@ function sendOne() {
 
 // Even in time whatever the event loop does: what is due is sent, nothing is skipped.
 const startMs = performance.now();
-/** How late the latest request was sent: a machine that is starved, whatever the gateway does. */
-let latestMs = 0;
 let tickedMs = startMs;
 const timer = setInterval(() => {
-  latestMs = Math.max(latestMs, performance.now() - tickedMs - 1000 / rps);
+  part.lateMs = Math.max(part.lateMs, performance.now() - tickedMs - 1000 / rps);
   tickedMs = performance.now();
   const due = Math.floor(((performance.now() - startMs) * rps) / 1000);
   while (sent < due) sendOne();
@@ -86,25 +102,29 @@ const timer = setInterval(() => {
 
 const percentile = (sorted, p) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? 0);
 
-process.on('message', (message) => {
-  if (message.type === 'read') {
-    const sorted = latenciesMs.sort((a, b) => a - b);
-    process.send({
-      type: 'figures',
-      ...{ sent, answered, failed, inFlight },
-      failures: [...failures].map(([kind, { count, example }]) => `${count} × ${kind.split(':')[0]}: ${example}`),
-      p50Ms: percentile(sorted, 0.5),
-      p99Ms: percentile(sorted, 0.99),
-      maxMs: percentile(sorted, 1),
-      lateMs: Math.round(latestMs),
-    });
-    latenciesMs = [];
-    failures = new Map();
-    latestMs = 0;
-  } else if (message.type === 'stop') {
+/** What became of the requests of the part that ends now; those that are sent from now on are the next one's. */
+async function endPart() {
+  const ended = part;
+  part = newPart();
+  const elapsedMs = part.startMs - ended.startMs;
+  if (ended.inFlight > 0) await new Promise((resolve) => (ended.onEmpty = resolve));
+  const sorted = ended.latenciesMs.sort((a, b) => a - b);
+  return {
+    ...{ type: 'figures', elapsedMs, sent: ended.sent, failed: ended.failed },
+    failures: [...ended.failures].map(([kind, { count, example }]) => `${count} × ${kind.split(':')[0]}: ${example}`),
+    p50Ms: percentile(sorted, 0.5),
+    p99Ms: percentile(sorted, 0.99),
+    maxMs: percentile(sorted, 1),
+    lateMs: Math.round(ended.lateMs),
+  };
+}
+
+process.on('message', async (message) => {
+  if (message.type === 'read') process.send(await endPart());
+  else if (message.type === 'stop') {
     clearInterval(timer);
-    const wait = () => (inFlight === 0 ? process.exit(0) : setTimeout(wait, 20));
-    wait();
+    const left = await endPart();
+    process.send({ ...left, total: { sent, failed } }, () => process.exit(0));
   } else if (message.type === 'key') {
     for (const caller of callers) if (caller.key?.keyId === message.keyId) caller.key.secret = message.secret;
   }
