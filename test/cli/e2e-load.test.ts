@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { startLoad, type Load } from '../../../scripts/e2e/gateway.mjs';
+import { startLoad, type Load } from '../../scripts/e2e/gateway.mjs';
 
 const TIMEOUT_MS = 3_000;
 let server: Server;
