@@ -1,4 +1,4 @@
-/** Ways to get an Envoy of one's own wrong: what is changed, a request, and what comes of it. Each is a row of docs/own-envoy.md. */
+/** Ways to get an Envoy of one's own wrong: what is changed, a request, and what comes of it. */
 
 type Json = { [name: string]: unknown };
 
@@ -11,6 +11,8 @@ export interface Hcm extends Json {
 export interface Misconfiguration {
   /** Of the listener that has it. */
   readonly name: string;
+  /** The mistake as docs/own-envoy.md has it, which tells the same outcome; `undefined`: it is none. */
+  readonly row: string | undefined;
   /** Refused as unsafe | refused for another reason | nothing lost | unseen: the authorizer cannot know. */
   readonly outcome: 'unsafe_gateway' | 'refused' | 'harmless' | 'unseen';
   readonly change: (hcm: Hcm) => void;
@@ -31,6 +33,8 @@ export interface Misconfiguration {
   readonly forwarded?: string;
   /** Who the backend is told that the caller is, where that is not the caller. */
   readonly identity?: string;
+  /** Whether the caller sees the credentials that the backend echoes. */
+  readonly echoed?: boolean;
 }
 
 const EXT_AUTHZ = 'envoy.filters.http.ext_authz';
@@ -61,20 +65,28 @@ const POST = { method: 'POST', body: 'text' } as const;
 const ALLOWED = { status: 200, reason: 'ok', forwarded: '/v1' } as const;
 
 export const misconfigurations: readonly Misconfiguration[] = [
-  { name: 'encode_raw_headers off', ...UNSAFE, change: (hcm) => (check(hcm)['encode_raw_headers'] = false) },
+  {
+    name: 'encode_raw_headers off',
+    row: '`encode_raw_headers` off',
+    ...UNSAFE,
+    change: (hcm) => (check(hcm)['encode_raw_headers'] = false),
+  },
   {
     name: 'pack_as_bytes off at the filter',
+    row: '`pack_as_bytes` off at the filter',
     ...UNSAFE,
     change: (hcm) => (check(hcm)['with_request_body'] = { max_request_bytes: 1 }),
     request: POST,
   },
   {
     name: 'no context_extensions',
+    row: 'no `context_extensions`, or no settings per route',
     ...UNSAFE,
     change: (hcm) => perRoute(hcm, (each) => delete each['context_extensions']),
   },
   {
     name: 'no settings per route at all',
+    row: 'no `context_extensions`, or no settings per route',
     ...UNSAFE,
     change: (hcm) =>
       walk(ours(hcm), (object) => {
@@ -84,6 +96,7 @@ export const misconfigurations: readonly Misconfiguration[] = [
   },
   {
     name: 'a route of another folder or time',
+    row: 'routes of another folder, or of an earlier time',
     outcome: 'refused',
     change: (hcm) => perRoute(hcm, (each) => (each['context_extensions'] = { route: '000000000000000000000000' })),
     status: 503,
@@ -91,17 +104,20 @@ export const misconfigurations: readonly Misconfiguration[] = [
   },
   {
     name: 'use_remote_address off',
+    row: '`use_remote_address` off',
     ...UNSAFE,
     change: (hcm) => (hcm['use_remote_address'] = false),
   },
   {
     name: 'use_remote_address off and a caller that forges its address',
+    row: '`use_remote_address` off',
     ...UNSAFE,
     change: (hcm) => (hcm['use_remote_address'] = false),
     request: { from: '127.0.0.2', headers: { 'X-Forwarded-For': '198.51.100.9' } },
   },
   {
     name: 'use_remote_address off and a caller that claims to be inside',
+    row: '`use_remote_address` off',
     ...UNSAFE,
     change(hcm) {
       hcm['use_remote_address'] = false;
@@ -110,36 +126,58 @@ export const misconfigurations: readonly Misconfiguration[] = [
     request: { headers: { 'X-Forwarded-For': '10.0.0.1' } },
   },
   {
+    name: 'use_remote_address off and a caller on the same machine that names an address',
+    row: '`use_remote_address` off',
+    outcome: 'unseen',
+    change: (hcm) => (hcm['use_remote_address'] = false),
+    request: { headers: { 'X-Forwarded-For': '198.51.100.9' } },
+    ...ALLOWED,
+  },
+  {
     name: 'internal_address_config that lists no address',
+    row: '`internal_address_config` that lists callers, or lists nothing',
     ...UNSAFE,
     change: (hcm) => (hcm['internal_address_config'] = { unix_sockets: false }),
   },
   {
     name: 'internal_address_config that trusts callers',
+    row: '`internal_address_config` that lists callers, or lists nothing',
     ...UNSAFE,
     change: (hcm) => (hcm['internal_address_config'] = { cidr_ranges: [{ address_prefix: '0.0.0.0', prefix_len: 0 }] }),
   },
   {
     name: 'internal_address_config left out, as Envoy 1.40 reads it',
+    row: undefined,
     outcome: 'harmless',
     change: (hcm) => delete hcm['internal_address_config'],
     ...ALLOWED,
   },
   {
     name: 'allowed_headers',
+    row: '`allowed_headers`',
     ...UNSAFE,
     change: (hcm) =>
       (check(hcm)['allowed_headers'] = { patterns: ['authorization', 'date', 'source'].map((exact) => ({ exact })) }),
   },
   {
     name: 'disallowed_headers that hide what is signed',
+    row: '`disallowed_headers`',
     outcome: 'refused',
     change: (hcm) => (check(hcm)['disallowed_headers'] = { patterns: [{ exact: 'date' }] }),
     status: 401,
     reason: 'missing_signed_header',
   },
   {
+    name: 'disallowed_headers that hide what is not signed',
+    row: '`disallowed_headers`',
+    outcome: 'unseen',
+    change: (hcm) => (check(hcm)['disallowed_headers'] = { patterns: [{ exact: 'x-mine' }] }),
+    request: { headers: { 'X-Mine': 'hidden' } },
+    ...ALLOWED,
+  },
+  {
     name: 'with_request_body left out',
+    row: '`with_request_body` left out, filter and routes',
     ...UNSAFE,
     change(hcm) {
       delete check(hcm)['with_request_body'];
@@ -149,6 +187,7 @@ export const misconfigurations: readonly Misconfiguration[] = [
   },
   {
     name: 'with_request_body left out, a body without a length',
+    row: '`with_request_body` left out, filter and routes',
     outcome: 'unseen',
     change(hcm) {
       delete check(hcm)['with_request_body'];
@@ -159,6 +198,7 @@ export const misconfigurations: readonly Misconfiguration[] = [
   },
   {
     name: 'with_request_body left out per route',
+    row: '`with_request_body` left out on a route',
     outcome: 'refused',
     change: (hcm) => perRoute(hcm, (each) => delete each['with_request_body']),
     request: POST,
@@ -166,6 +206,7 @@ export const misconfigurations: readonly Misconfiguration[] = [
   },
   {
     name: 'allow_partial_message',
+    row: '`allow_partial_message`',
     outcome: 'refused',
     change: (hcm) =>
       perRoute(hcm, (each) => (each['with_request_body'] = { max_request_bytes: 2, allow_partial_message: true })),
@@ -175,6 +216,7 @@ export const misconfigurations: readonly Misconfiguration[] = [
   },
   {
     name: 'http_service in place of grpc_service',
+    row: '`http_service` instead of `grpc_service`',
     outcome: 'refused',
     change(hcm) {
       delete check(hcm)['grpc_service'];
@@ -185,6 +227,7 @@ export const misconfigurations: readonly Misconfiguration[] = [
   },
   {
     name: 'without the guard',
+    row: 'the guard left out',
     outcome: 'refused',
     change: withoutGuard,
     request: { target: '/orders/%2e%2e/v1' },
@@ -193,6 +236,7 @@ export const misconfigurations: readonly Misconfiguration[] = [
   },
   {
     name: 'normalize_path on',
+    row: '`normalize_path`, `merge_slashes`, `path_with_escaped_slashes_action`',
     outcome: 'harmless',
     change(hcm) {
       hcm['normalize_path'] = true;
@@ -204,6 +248,7 @@ export const misconfigurations: readonly Misconfiguration[] = [
   },
   {
     name: 'path_with_escaped_slashes_action UNESCAPE_AND_FORWARD',
+    row: '`normalize_path`, `merge_slashes`, `path_with_escaped_slashes_action`',
     outcome: 'harmless',
     change: (hcm) => (hcm['path_with_escaped_slashes_action'] = 'UNESCAPE_AND_FORWARD'),
     request: { target: '/orders%2Fv1' },
@@ -211,6 +256,7 @@ export const misconfigurations: readonly Misconfiguration[] = [
   },
   {
     name: 'a rewrite on our route',
+    row: 'a rewrite, `request_headers_to_add`, mirroring or retries on our routes',
     outcome: 'unseen',
     change: (hcm) =>
       routeAction(hcm, (action) => (action['regex_rewrite'] = { pattern: { regex: '/v1' }, substitution: '/else' })),
@@ -219,7 +265,19 @@ export const misconfigurations: readonly Misconfiguration[] = [
     forwarded: '/else',
   },
   {
+    name: 'request_headers_to_add on our virtual host',
+    row: 'a rewrite, `request_headers_to_add`, mirroring or retries on our routes',
+    outcome: 'unseen',
+    change(hcm) {
+      const header = { key: 'x-countersign-key-id', value: 'somebody' };
+      ours(hcm)['request_headers_to_add'] = [{ header, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' }];
+    },
+    ...ALLOWED,
+    identity: 'somebody',
+  },
+  {
     name: 'clear_route_cache',
+    row: '`clear_route_cache`',
     outcome: 'unseen',
     change: (hcm) => (check(hcm)['clear_route_cache'] = true),
     status: 404,
@@ -227,6 +285,7 @@ export const misconfigurations: readonly Misconfiguration[] = [
   },
   {
     name: 'ext_authz disabled on our routes',
+    row: 'ext_authz `disabled` on our routes',
     outcome: 'unseen',
     change: (hcm) =>
       walk(ours(hcm), (object) => {
@@ -242,6 +301,7 @@ export const misconfigurations: readonly Misconfiguration[] = [
   },
   {
     name: 'a filter after ext_authz',
+    row: 'a filter between ext_authz and the router',
     outcome: 'unseen',
     change(hcm) {
       const mine = hcm.http_filters.shift()!;
@@ -256,6 +316,7 @@ export const misconfigurations: readonly Misconfiguration[] = [
   },
   {
     name: 'decoder_header_mutation_rules',
+    row: '`decoder_header_mutation_rules`',
     outcome: 'unseen',
     change: (hcm) => (check(hcm)['decoder_header_mutation_rules'] = { disallow_all: true }),
     request: { headers: { 'x-countersign-key-id': 'somebody' } },
@@ -266,6 +327,7 @@ export const misconfigurations: readonly Misconfiguration[] = [
   },
   {
     name: 'failure_mode_allow and no authorizer',
+    row: '`failure_mode_allow`, `shadow_mode`, `filter_enabled` below 100 %',
     outcome: 'unseen',
     change(hcm) {
       check(hcm)['failure_mode_allow'] = true;
@@ -277,6 +339,7 @@ export const misconfigurations: readonly Misconfiguration[] = [
   },
   {
     name: 'shadow_mode',
+    row: '`failure_mode_allow`, `shadow_mode`, `filter_enabled` below 100 %',
     outcome: 'unseen',
     change: (hcm) => (check(hcm)['shadow_mode'] = true),
     request: { headers: { Authorization: 'none' } },
@@ -286,10 +349,22 @@ export const misconfigurations: readonly Misconfiguration[] = [
   },
   {
     name: 'filter_enabled for none',
+    row: '`failure_mode_allow`, `shadow_mode`, `filter_enabled` below 100 %',
     outcome: 'unseen',
     change: (hcm) => (check(hcm)['filter_enabled'] = { default_value: { numerator: 0 } }),
     request: { headers: { Authorization: 'none' } },
     status: 200,
     forwarded: '/orders/v1',
+  },
+  {
+    name: 'the header_mutation filter left out',
+    row: 'the header_mutation filter left out',
+    outcome: 'unseen',
+    change: (hcm) =>
+      (hcm.http_filters = hcm.http_filters.filter(
+        ({ typed_config: { '@type': type }, name }) => name === 'mine' || !String(type).endsWith('HeaderMutation'),
+      )),
+    ...ALLOWED,
+    echoed: true,
   },
 ];

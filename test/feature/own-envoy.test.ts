@@ -303,13 +303,15 @@ describe('an Envoy of somebody with what render prints', () => {
 });
 
 describe('with one setting wrong', () => {
-  test.each(misconfigurations)('$name ($outcome)', async ({ name, request, status, reason, forwarded, identity }) => {
+  test.each(misconfigurations)('$name ($outcome)', async (mistake) => {
+    const { name, request, status, reason, forwarded, identity, echoed = false } = mistake;
     backend.clear();
     ownBackend.clear();
     const response = await call(name, request);
     expect([status].flat()).toContain(response.status);
     expect((await reasonOf(name, response)) ?? undefined).toBe(reason);
     expect(backend.last?.target).toBe(forwarded);
+    expect(response.headers['authorization']).toBe(echoed ? 'echoed' : undefined);
     const caller = forwarded !== undefined && reason === 'ok' ? KEY.keyId : undefined;
     expect(backend.last?.header('x-countersign-key-id')).toBe(identity ?? caller);
     expect(ownBackend.last).toBeUndefined();
