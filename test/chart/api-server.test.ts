@@ -6,13 +6,8 @@ import { parse, stringify } from 'yaml';
 import { runCli } from '../support/cli.js';
 import { createNamespace } from '../support/kube-operator.js';
 import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
+import { FOREIGN_DEFINITIONS } from './foreign-kinds.js';
 import { CHART, missing, NAMESPACE, objectsOf, podsOf, render, ROOT, run, VALUE_SETS } from './helm.js';
-
-/** Kinds of others that the chart makes objects of; their own definitions are not at hand, so any content will do. */
-const FOREIGN = [
-  { group: 'monitoring.coreos.com', kinds: ['ServiceMonitor', 'PodMonitor', 'PrometheusRule'] },
-  { group: 'cert-manager.io', kinds: ['Issuer', 'Certificate'] },
-].flatMap(({ group, kinds }) => kinds.map((kind) => foreignDefinition(group, kind)));
 
 const binaries = findKubeBinaries();
 const reason = missing === undefined ? binaries : `${missing} found neither in KUBEBUILDER_ASSETS nor on PATH`;
@@ -32,7 +27,7 @@ else
       folder = await mkdtemp(join(tmpdir(), 'countersign-chart-'));
       await writeFile(join(folder, 'kubeconfig'), kubeconfigOf(server));
       for (const namespace of [NAMESPACE, 'shop', 'mobile']) await createNamespace(server, namespace);
-      const foreign = FOREIGN.map((each) => stringify(each)).join('---\n');
+      const foreign = FOREIGN_DEFINITIONS.map((each) => stringify(each)).join('---\n');
       const crds = await readFile(join(ROOT, 'manifests/crds.yaml'), 'utf8');
       const installed = await kubectl(['apply', '--server-side', '-f', '-'], `${crds}\n---\n${foreign}`);
       if (installed.code !== 0) throw new Error(installed.stderr);
@@ -54,6 +49,54 @@ else
       },
       30_000,
     );
+
+    describe('of the kinds of others', () => {
+      const monitors = 'monitoring.podMonitor.enabled=true,monitoring.prometheusRule.enabled=true';
+      const values = ['--set', `crds.enabled=false,certificates.mode=CertManager,${monitors}`];
+      let text: string;
+      beforeAll(async () => {
+        const templates = ['certificates/cert-manager', 'monitoring/monitors', 'monitoring/prometheus-rule'];
+        text = await render(...values, ...templates.flatMap((name) => ['--show-only', `templates/${name}.yaml`]));
+      });
+
+      test('accepts what users may write of them', async () => {
+        const relabeling = '[{"action":"drop","sourceLabels":["__name__"],"regex":"nodejs_.*"}]';
+        const rules = '[{"alert":"Mine","expr":"1 > 0","for":"1h30m","labels":{"severity":"info"}}]';
+        const written = await render(
+          ...[...values, '--set-json', `monitoring.podMonitor.metricRelabelings=${relabeling}`],
+          ...['--set-json', `monitoring.prometheusRule.extraRules=${rules}`],
+        );
+        const { code, stderr } = await dryRun(written);
+        expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      });
+
+      test.each([
+        ['a name of a Certificate', 'dnsNames:', 'dnsName:', '.spec.dnsName: field not declared in schema'],
+        ['one inside of it', 'rotationPolicy:', 'rotation:', '.spec.privateKey.rotation: field not declared in schema'],
+        ['a usage', 'server auth', 'server', 'spec.usages[1]: Unsupported value: "server"'],
+        ['what a Certificate needs', /secretName: countersign-envoy-tls/, '', 'spec.secretName: Required value'],
+        ['the kind of an Issuer', 'selfSigned:', 'selfsigned:', '.spec.selfsigned: field not declared in schema'],
+        [
+          'what a PodMonitor needs',
+          /podMetricsEndpoints:[^]*?interval: 30s/,
+          '',
+          'spec.podMetricsEndpoints: Required value',
+        ],
+        ['a time', 'interval: 30s', 'interval: 30 seconds', 'spec.podMetricsEndpoints[0].interval: Invalid value'],
+        [
+          'a name of a rule',
+          'expr: ',
+          'expression: ',
+          '.spec.groups[0].rules[0].expression: field not declared in schema',
+        ],
+      ])('refuses a mistake in %s', async (_, right, wrong, message) => {
+        const mistaken = text.replace(right, wrong);
+        expect(mistaken).not.toBe(text);
+        const { code, stderr } = await dryRun(mistaken);
+        expect(code).toBe(1);
+        expect(stderr).toContain(message);
+      });
+    });
 
     /** What is said after an installation with the values of a set. */
     async function notesOf(name: string, ...flags: readonly string[]): Promise<string> {
@@ -212,22 +255,6 @@ async function printedBy(args: readonly string[]): Promise<Printed> {
   const done = await runCli([...args, '--part', 'clusters', '--output', 'json']);
   expect(done).toMatchObject({ exitCode: 0 });
   return JSON.parse(done.stdout) as Printed;
-}
-
-function foreignDefinition(group: string, kind: string) {
-  const plural = `${kind.toLowerCase()}s`;
-  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
-  return {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: `${plural}.${group}` },
-    spec: {
-      group,
-      scope: 'Namespaced',
-      names: { kind, plural },
-      versions: [{ name: 'v1', served: true, storage: true, schema }],
-    },
-  };
 }
 
 const kubeconfigOf = ({ url, token, certificate }: KubeApiServer): string =>
