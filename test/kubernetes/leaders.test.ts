@@ -125,6 +125,7 @@ if (typeof binaries === 'string') {
         perSecond: 200,
       });
       const startedMs = performance.now();
+      const logged = operator.data.envoy.accessLog.length;
       let round = 0;
       while (performance.now() - startedMs < 20_000 || round < 4) {
         const leader = await operator.leader();
@@ -146,6 +147,9 @@ if (typeof binaries === 'string') {
         round += 1;
       }
       await load.stop();
+      // Envoy's own words say more than the answer.
+      const failed = operator.data.envoy.accessLog.slice(logged).filter(({ status }) => status === 503);
+      expect(failed.slice(0, 3)).toEqual([]);
       expect(load.failures.slice(0, 3)).toEqual([]);
       expect([...load.answers]).toEqual([[200, load.sent]]);
       expect(load.sent).toBeGreaterThanOrEqual(4000);
