@@ -17,7 +17,7 @@ import { type HostnameClaim, mayClaimHostname } from './hostname-claims.js';
 import { mergeAccess, mergeVerification } from './settings.js';
 import { claimantOf, type TranslatedKey } from './signature-key.js';
 import { Problems } from './status.js';
-import type { TranslateContext } from './translation.js';
+import { nameOfSetting, type TranslateContext } from './translation.js';
 
 export interface TranslatedGroup {
   readonly resource: ApiGroup;
@@ -140,7 +140,11 @@ function servesHostname(
 ): boolean {
   const { namespace } = resource.metadata;
   if (!mayClaimHostname(context.hostnameClaims, namespace, hostname)) {
-    problems.error('HostnameNotPermitted', path, `--hostnames does not let namespace ${namespace} claim ${hostname}`);
+    problems.error(
+      'HostnameNotPermitted',
+      path,
+      `${nameOfSetting('hostnames', context)} does not let namespace ${namespace} claim ${hostname}`,
+    );
     return false;
   }
   const winner = lostHostnames.get(hostname.toLowerCase());

@@ -10,7 +10,7 @@ import type { Backend } from '../model/model.js';
 import { resourceKey, type ResourceSet } from '../resources/resource-set.js';
 import { REFUSED, type Absence } from './absence.js';
 import type { Problems } from './status.js';
-import type { Endpoint, TranslateContext } from './translation.js';
+import { type Endpoint, nameOfSetting, type TranslateContext } from './translation.js';
 
 export const DEFAULT_TIMEOUT_MS = 15_000;
 const IPV4_IN_IPV6_BITS = 96;
@@ -132,7 +132,7 @@ function reachService(
       return undefined;
     }
     const { externalName = '' } = service.spec ?? {};
-    const refusal = externalName === '' ? undefined : refuseAlias(externalName, context.allowedBackendHosts);
+    const refusal = externalName === '' ? undefined : refuseAlias(externalName, context);
     if (refusal) {
       problems.error('BackendNotPermitted', settings.targetPath, `Service ${name} is an ExternalName: ${refusal}`);
       return undefined;
@@ -180,7 +180,7 @@ function reachUrl(
     return undefined;
   }
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  const refusal = refuseHost(host, context.allowedBackendHosts);
+  const refusal = refuseHost(host, context);
   if (refusal) {
     problems.error('BackendNotPermitted', settings.targetPath, refusal);
     return undefined;
@@ -228,12 +228,15 @@ forbiddenAddresses.addSubnet('fe80::', 10, 'ipv6');
 /** Names that resolvers and hosts files give to loopback. */
 const LOOPBACK_NAME = /(^|\.)localhost$|^localhost[46]?(\.localdomain[46]?)?$|^ip6-(localhost|loopback)$/;
 
+type HostContext = Pick<TranslateContext, 'allowedBackendHosts' | 'clusterDomain'>;
+
 /**
  * Why a host may not be a backend. Loopback, link-local and unspecified addresses would let a tenant reach the
  * gateway's own pod or a cloud's metadata service; a pattern does not admit them. Names are judged as text: what
  * they resolve to is the resolver's and the network policy's matter.
  */
-function refuseHost(named: string, allowed: TranslateContext['allowedBackendHosts']): string | undefined {
+function refuseHost(named: string, context: HostContext): string | undefined {
+  const { allowedBackendHosts: allowed } = context;
   if (allowed === 'Any') return undefined;
   // A name with its root dot is the same name.
   const host = named.replace(/\.$/, '');
@@ -244,13 +247,13 @@ function refuseHost(named: string, allowed: TranslateContext['allowedBackendHost
   const admitted = allowed.some(
     (pattern) => pattern === '*' || pattern === host || (pattern.startsWith('*.') && host.endsWith(pattern.slice(1))),
   );
-  return admitted ? undefined : `--backend-hosts does not admit ${host}`;
+  return admitted ? undefined : `${nameOfSetting('backendHosts', context)} does not admit ${host}`;
 }
 
 /** A Service of type ExternalName is a DNS alias, which would lead where `--backend-hosts` does not. */
-function refuseAlias(externalName: string, allowed: TranslateContext['allowedBackendHosts']): string | undefined {
+function refuseAlias(externalName: string, context: HostContext): string | undefined {
   const url = URL.parse(`http://${externalName}`);
-  return url ? refuseHost(url.hostname, allowed) : `${externalName} is no valid host`;
+  return url ? refuseHost(url.hostname, context) : `${externalName} is no valid host`;
 }
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;

@@ -26,16 +26,14 @@ export function loseClaims(resources: ResourceSet, context: TranslateContext): L
   return groupBy(resolveHostnameClaims(claims), ([claim]) => claim.claimant.key);
 }
 
-/**
- * A tenant learns who won, and the base path only of its own namespace's objects. What was read from a folder has no
- * creationTimestamp; whoever reads that folder's problems can read the winner too.
- */
+/** A tenant learns who won, and the base path only of its own namespace's objects. */
 const tellWinner = (
   { claimant: { namespace } }: HostnameClaim,
   { claimant: winner, basePath }: HostnameClaim,
+  { singleOwner = false }: TranslateContext,
 ): HostnameWinner => ({
   key: winner.key,
-  basePath: winner.namespace === namespace || winner.createdMs === undefined ? basePath : undefined,
+  basePath: singleOwner || winner.namespace === namespace ? basePath : undefined,
 });
 
 /** Base paths of groups that are refused. */
@@ -92,7 +90,7 @@ export function translateGroups(
     const key = resourceKey(namespace, groupName);
     const references = groupReferences(resource.spec);
     const lostHostnames = new Map(
-      (lost.get(key) ?? []).map(([claim, winner]) => [claim.hostname, tellWinner(claim, winner)]),
+      (lost.get(key) ?? []).map(([claim, winner]) => [claim.hostname, tellWinner(claim, winner, context)]),
     );
     const inputs = [
       settings,

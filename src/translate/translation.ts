@@ -36,6 +36,14 @@ export interface TranslateContext {
   readonly advertised?: { readonly scheme: 'http' | 'https'; readonly port?: number };
 }
 
+const FLAGS = { hostnames: '--hostnames', backendHosts: '--backend-hosts' } as const;
+
+/** As readers of a problem know a setting: in a cluster most have given it to the chart, under this name. */
+export const nameOfSetting = (
+  name: keyof typeof FLAGS,
+  { clusterDomain }: Pick<TranslateContext, 'clusterDomain'>,
+): string => (clusterDomain === undefined ? FLAGS[name] : `${FLAGS[name]} (chart value ${name})`);
+
 type Fields<Status> = Omit<Status, 'conditions' | 'observedGeneration'>;
 
 /** Status fields of an object besides its conditions, as its CRD has them; the edge adds times. */
