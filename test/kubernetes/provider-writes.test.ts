@@ -234,17 +234,46 @@ if (typeof binaries === 'string') {
         expect(statusWrites()).toBe(0);
       });
 
-      test('is written by the leader alone, and by a new leader at once', async () => {
+      test('is written by the leader alone, and by a new leader with its first judgement', async () => {
         await createKey('led');
         leader.isLeader = false;
         const { writer, idle } = start();
-        writer.update(byId(desired('led', ready('True', 'Ready'))));
+        const judged = byId(desired('led', ready('True', 'Ready')));
+        writer.update(judged);
         await idle();
         expect(statusWrites()).toBe(0);
         leader.isLeader = true;
         writer.resync();
+        writer.update(judged);
         await idle();
         expect(statusWrites()).toBe(1);
+      });
+
+      test('that another leader wrote is not undone with what was wanted in a former term', async () => {
+        await createKey('regained');
+        const { writer, idle } = start();
+        writer.update(byId(desired('regained', ready('True', 'Ready'))));
+        await idle();
+        leader.isLeader = false;
+        const expired = desired('regained', ready('False', 'Expired'));
+        const lastTransitionTime = '2030-01-02T00:00:00Z';
+        const conditions = expired.conditions.map((each) => ({ ...each, observedGeneration: 1, lastTransitionTime }));
+        await editKey('regained', { status: { conditions } }, '/status');
+        const known = () => provider.live(reference('regained'));
+        await eventually(() => expect(known()?.status).toMatchObject({ conditions }));
+
+        leader.isLeader = true;
+        writer.resync();
+        expect(writer.pending).toBe(0);
+        // Something that is no status brings it up again.
+        const { resourceVersion } = must(known());
+        await editKey('regained', { metadata: { labels: { looked: 'at' } } });
+        await eventually(() => expect(known()?.resourceVersion).not.toBe(resourceVersion));
+        await idle();
+        writer.update(byId(expired));
+        await idle();
+        expect(statusWrites()).toBe(1);
+        expect((await statusOf('regained')).conditions).toEqual(conditions);
       });
 
       test('fields that the CRD of this server does not know are left out, and cause no further writes', async () => {

@@ -50,7 +50,7 @@ export interface StatusWriter {
   update(desired: ReadonlyMap<string, DesiredStatus>): void;
   /** The stored object changed: somebody may have written its status. */
   look(object: ObjectReference): void;
-  /** After gaining leadership: compares everything again. */
+  /** After gaining leadership: another leader wrote meanwhile, so nothing is wanted until the next `update`. */
   resync(): void;
   /** Writes that wait, for metrics and tests. */
   readonly pending: number;
@@ -171,7 +171,8 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     },
     resync() {
       queue.clear();
-      compare(wanted.keys());
+      wanted.clear();
+      answers.clear();
     },
     get pending() {
       return queue.size;
@@ -185,8 +186,8 @@ const isUnknownField = (error: unknown): boolean =>
   error instanceof KubeApiError && error.message.includes('field not declared in schema');
 
 /**
- * Statuses of the stored objects that the provider refused, by `Kind/namespace/name`: translation never saw them, and an object without an
- * answer would look as if it worked.
+ * Statuses of the stored objects that the provider refused, by `Kind/namespace/name`: translation never saw them, and
+ * an object without an answer would look as if it worked.
  */
 export function refusedStatuses(
   problems: readonly InputProblem[],
@@ -263,8 +264,8 @@ const conditionList = (value: unknown): readonly Condition[] => (Array.isArray(v
 const conditionsOf = (status: RawObject | undefined): readonly Condition[] => conditionList(status?.['conditions']);
 
 /**
- * Whether the stored status is what would be written. Asked of every object after every rebuild, so it builds
- * nothing.
+ * Whether the stored status is what would be written. Asked of every object at a start, and of each whose status or
+ * stored form is new, so it builds nothing.
  */
 function saysTheSame({ generation, conditions, fields }: DesiredStatus, stored: RawObject): boolean {
   if (generation !== stored['observedGeneration']) return false;
