@@ -76,7 +76,7 @@ export function createPolicyPublisher(options: PolicyPublisherOptions): PolicyPu
   let revision = 0;
   /** Of the model, and those that Envoys may still have. */
   let routes = Routes.none;
-  /** When each of `routes.kept` was seen to differ from the model's first. */
+  /** When each of `routes.kept` last lost something in the model. */
   let retiredMs = new Map<string, number>();
 
   function publish(): void {
@@ -91,8 +91,10 @@ export function createPolicyPublisher(options: PolicyPublisherOptions): PolicyPu
     const nowMs = clock();
     const isOver = ([, sinceMs]: readonly [string, number]): boolean => nowMs - sinceMs > STANDBY_RETIRED_MS;
     const forgotten = new Set(isLeader() ? [] : [...retiredMs].filter(isOver).map(([id]) => id));
-    routes = routes.next(model.groups, { forgotten });
-    retiredMs = new Map([...routes.kept.keys()].map((id) => [id, retiredMs.get(id) ?? nowMs]));
+    const before = routes;
+    routes = before.next(model.groups, { forgotten });
+    const sinceMs = (id: string): number => (before.loses(id, routes) ? nowMs : (retiredMs.get(id) ?? nowMs));
+    retiredMs = new Map([...routes.kept.keys()].map((id) => [id, sinceMs(id)]));
   }
 
   return {

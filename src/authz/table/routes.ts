@@ -18,7 +18,7 @@ export interface RouteEntry {
 export interface NextRoutesOptions {
   /** Ids among `kept` that no Envoy has any more. */
   readonly forgotten?: ReadonlySet<string>;
-  /** Routes that others still have; those known here count as they are known. */
+  /** Routes that others still have. Of those known here the names of APIs are added. */
   readonly retired?: readonly RouteEntry[];
 }
 
@@ -39,6 +39,13 @@ export class Routes {
     return this.kept.get(id) ?? this.own.get(id);
   }
 
+  /** Whether a route of these, or an API under it, is in the model of these and not in that of `next`. */
+  loses(id: string, next: Routes): boolean {
+    const [before, now] = [this.own.get(id), next.own.get(id)];
+    if (!before || before === now) return false;
+    return !now || [...before.apis].some((api) => !now.apis.has(api));
+  }
+
   /** Routes of the new model plus those Envoy may still have. A name once under a route stays accepted there. */
   next(groups: readonly Group[], { forgotten = NO_IDS, retired = [] }: NextRoutesOptions = {}): Routes {
     const { gone, come } = listChanges(this.groups, groups);
@@ -48,10 +55,14 @@ export class Routes {
     for (const group of gone) {
       for (const [id, entry] of routesOf(group)) {
         if (this.own.get(id) === entry) changes.set(id, undefined);
-        if (!this.kept.has(id)) before.set(id, entry);
+        if (!before.has(id)) before.set(id, entry);
       }
     }
-    for (const entry of retired) if (!this.get(entry.route.id)) before.set(entry.route.id, entry);
+    for (const entry of retired) {
+      const { id } = entry.route;
+      const known = before.get(id) ?? this.own.get(id);
+      before.set(id, known ? { ...known, apis: new Set([...known.apis, ...entry.apis]) } : entry);
+    }
     for (const group of come) for (const [id, entry] of routesOf(group)) changes.set(id, entry);
 
     const own = this.own.with(changes);

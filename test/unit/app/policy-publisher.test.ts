@@ -98,6 +98,41 @@ describe('a route that Envoys may still have', () => {
     publisher.lead();
     expect(retired()).toEqual(['second: list']);
   });
+
+  describe('is kept for a minute from when it went, by a replica that does not lead,', () => {
+    const lead = (): readonly string[] => {
+      leads = true;
+      publisher.lead();
+      return retired();
+    };
+    beforeEach(() => {
+      leads = false;
+      set(model({ list: 'first', item: 'first' }));
+      set(model({ list: 'first' }));
+    });
+
+    test('though an API went from it more than a minute before', () => {
+      nowMs += 120_000;
+      set(model({ list: 'second' }));
+      expect(lead()).toEqual(['first: list']);
+    });
+
+    test('though an API went from it less than a minute before', () => {
+      nowMs += 50_000;
+      set(model({ list: 'second' }));
+      nowMs += 50_000;
+      set(model({ list: 'third' }));
+      expect(lead()).toEqual(['first: item,list', 'second: list']);
+    });
+
+    test('and so is an API that goes when another comes back', () => {
+      nowMs += 50_000;
+      set(model({ item: 'first' }));
+      nowMs += 50_000;
+      set(model({ item: 'first', more: 'first' }));
+      expect(lead()).toEqual(['first: item,list,more']);
+    });
+  });
 });
 
 describe('the revision', () => {

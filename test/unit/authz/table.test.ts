@@ -56,6 +56,16 @@ describe('make before break', () => {
     expect(await statusOf(late, '/orders/release/x', route)).toBe('403 not_authorized');
   });
 
+  test('of a route that others have under more names, those are accepted too, also of one that is known here', () => {
+    const before = buildTable(buildModel(fixture({ apis: [ORDERS] })));
+    const { route } = before.routes.get('orders-release')!;
+    const retired = [{ route, apis: new Set(['orders', 'items']), retired: true }];
+    const after = buildTable(buildModel({ callerKeys: [APP] }), before, retired);
+    expect(after.routes.get('orders-release')).toMatchObject({ apis: new Set(['orders', 'items']), retired: true });
+    const same = buildTable(before.model, before, retired);
+    expect(same.routes.get('orders-release')).toMatchObject({ apis: new Set(['orders', 'items']), retired: false });
+  });
+
   test('routes of a group that is gone answer 404, those of an environment that is gone too', async () => {
     const late = createGate(fixture());
     const before = late.table;
