@@ -39,12 +39,12 @@ export function checkObject(raw: unknown): CheckedObject {
   if (!isKind(kind)) {
     const hint = typeof kind === 'string' ? didYouMean(kind, KINDS) : '';
     report('kind', kind === undefined ? 'RequiredField' : 'UnknownKind', `must be ${KINDS.join(', ')}${hint}`);
+    // The likeliest cause is among them.
+    if (kind === undefined) checkFields(raw, report);
     return { problems };
   }
   if (raw['apiVersion'] !== API_VERSION) report('apiVersion', 'UnknownKind', `must be ${API_VERSION}`);
-  for (const field of Object.keys(raw)) {
-    if (!TOP_LEVEL.includes(field)) report(field, 'UnknownField', `unknown field${didYouMean(field, TOP_LEVEL)}`);
-  }
+  checkFields(raw, report);
   const metadata = checkMetadata(raw['metadata'], report);
   const spec = checkSpec(kind, raw['spec'], object, problems);
   if (problems.length > 0 || !metadata) return { problems };
@@ -52,6 +52,12 @@ export function checkObject(raw: unknown): CheckedObject {
   const checked = { apiVersion: API_VERSION, kind, metadata, spec } as CountersignObject;
   const unimplemented = unimplementedProblems(checked, object);
   return unimplemented.length > 0 ? { problems: unimplemented } : { problems, object: checked };
+}
+
+function checkFields(raw: object, report: (path: string, reason: Reason, message: string) => void): void {
+  for (const field of Object.keys(raw)) {
+    if (!TOP_LEVEL.includes(field)) report(field, 'UnknownField', `unknown field${didYouMean(field, TOP_LEVEL)}`);
+  }
 }
 
 /** Problems of changing `old` into `next`, both checked before: what the transition rules of crds/ forbid. */

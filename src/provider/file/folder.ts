@@ -1,13 +1,14 @@
 /**
  * The state of a folder of manifests. `scan` looks at the disk and re-reads what changed; the objects then behave as
  * after `kubectl apply`: one that is refused (schema, rule, immutable field) leaves its predecessor in place, and a
- * file that does not parse keeps all of its own, as does a subfolder that cannot be read. What is gone from the disk
- * is gone.
+ * file that does not parse keeps all of its own, as does a subfolder that cannot be read. Of an object whose kind is
+ * misspelt the file keeps what it served under that name. What is gone from the disk is gone.
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ObjectReference, Problem } from '../../api/problem.js';
 import { checkTransition } from '../../api/schema.js';
+import { type Kind, KINDS } from '../../api/types.js';
 import { fileErrorMessage } from '../../lib/file-error.js';
 import type { Remains } from '../../resources/remains.js';
 import { type AnyResource, createResourceSet, EMPTY_RESOURCES, withRemains } from '../../resources/resource-set.js';
@@ -108,6 +109,7 @@ export class Folder {
     const refused = new Set(problems.map(({ object }) => textOf(object)));
     const remains: Remains[] = [];
     const kept = new Set<string>();
+    const named = namesOf(files);
     for (const [file, state] of files) {
       if (state.fault) refused.add(textOf(fileReference(file)));
       if (state.fault) problems.push(fileProblem(file, this.#withKept(state.fault, state.objects)));
@@ -118,10 +120,29 @@ export class Folder {
         const here = { file, object };
         if (object.problems.length > 0) await prepareLocating(object.document, slice);
         const key = textOf(object.reference);
-        const first = object.reference.name === '' ? undefined : placed.get(key);
         const report = (found: readonly Problem[]): void => {
           for (const problem of bounded(found)) problems.push({ ...problem, place: placeOf(here, problem.path) });
         };
+        if (object.meant) {
+          const free = (kinds: readonly Kind[]): readonly string[] =>
+            kinds
+              .map((kind) => textOf({ ...object.reference, kind }))
+              .filter((each) => !named.has(each) && !placed.has(each));
+          const before = this.#servedBefore(file, free(object.meant), free(KINDS));
+          for (const [each, resource] of before) {
+            placed.set(each, here);
+            resources.set(each, resource);
+            kept.add(each);
+          }
+          report(before.size > 0 ? object.problems.map(withKept) : object.problems);
+          if (before.size > 0) continue;
+          // What has no name may be anything.
+          if (object.reference.name === '') refused.add(textOf(fileReference(file)));
+          else for (const each of [key, ...free(object.meant)]) refused.add(each);
+          if (object.remains) remains.push(object.remains);
+          continue;
+        }
+        const first = object.reference.name === '' ? undefined : placed.get(key);
         if (first) {
           const { file: otherFile, line } = placeOf(first, 'metadata.name');
           const message = `is defined in ${otherFile}:${line} already; that one stays`;
@@ -169,12 +190,32 @@ export class Folder {
     return different;
   }
 
+  /** What a file served under the first of these keys that it did, and else under the others. */
+  #servedBefore(file: string, meant: readonly string[], others: readonly string[]): ReadonlyMap<string, AnyResource> {
+    const served = (keys: readonly string[]): ReadonlyMap<string, AnyResource> =>
+      new Map(
+        keys.flatMap((key) => {
+          const resource = this.#placed.get(key)?.file === file ? this.#resources.get(key) : undefined;
+          return resource ? [[key, resource] as const] : [];
+        }),
+      );
+    const likely = served(meant);
+    return likely.size > 0 ? likely : served(others);
+  }
+
   /** Of the objects that a file held when it could be read last, those in service stay. */
   #withKept(fault: ManifestFault, objects: readonly ManifestObject[]): ManifestFault {
     return objects.some(({ reference }) => this.#resources.has(textOf(reference)))
       ? { ...fault, message: `${fault.message}; what the file held before stays in service` }
       : fault;
   }
+}
+
+/** Objects that are written down, asked for only where one stands whose kind is a slip of the pen. */
+function namesOf(files: ReadonlyMap<string, FileState>): ReadonlySet<string> {
+  const objects = [...files.values()].flatMap((state) => state.objects);
+  if (objects.every(({ meant }) => meant === undefined)) return new Set();
+  return new Set(objects.flatMap(({ meant, reference }) => (meant ? [] : textOf(reference))));
 }
 
 /** Transition rules, as an API server applies them to an update. */

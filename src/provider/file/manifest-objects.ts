@@ -1,4 +1,5 @@
 /** From the documents of a file to checked resources, each with its place. Every refusal is a problem with a path. */
+import { nearest } from '../../api/did-you-mean.js';
 import { checkMetadata } from '../../api/metadata.js';
 import type { ObjectReference, Problem } from '../../api/problem.js';
 import { checkObject } from '../../api/schema.js';
@@ -19,6 +20,8 @@ export interface ManifestObject {
   readonly resource: AnyResource | undefined;
   /** Of a refused object: what refuses in its place where no version before is in service. */
   readonly remains?: Remains | undefined;
+  /** Kinds of ours that it may be of where it does not name one; absent where it does, or is somebody else's. */
+  readonly meant?: readonly Kind[];
 }
 
 const READ_HERE = 'are read here';
@@ -73,22 +76,52 @@ function checkRecord(value: Readonly<Record<string, unknown>>): CheckedValue {
     problems: [{ severity: 'error', object: reference, path, reason: 'UnknownKind', message }],
     resource: undefined,
   });
-  if (apiVersion === 'v1') {
+  const ours = (KINDS as readonly unknown[]).includes(kind);
+  if (apiVersion === 'v1' && !ours) {
     const core = CORE_KINDS.find((known) => known === kind);
     return core
       ? checkCore(core, value, reference)
       : refuse('kind', `of v1 only ${CORE_KINDS.join(', ')} and List ${READ_HERE}`);
   }
-  const ours = (KINDS as readonly unknown[]).includes(kind);
-  if (
-    !ours &&
-    apiVersion !== API_VERSION &&
-    !(typeof apiVersion === 'string' && apiVersion.startsWith(`${API_GROUP}/`))
-  )
-    return refuse('apiVersion', `only ${API_VERSION} and v1 ${READ_HERE}`);
+  if (!ours && !isOfOurGroup(apiVersion)) {
+    const foreign = refuse('apiVersion', `only ${API_VERSION} and v1 ${READ_HERE}`);
+    return typeof apiVersion === 'string' ? foreign : { ...foreign, ...meaningOf(value, kindNear(value)) };
+  }
   const { object, problems } = checkObject(value);
   if (object) return { reference: referenceTo(object), problems, resource: object };
-  return { reference, problems, resource: undefined, remains: remainsOf(value) };
+  const refused = { reference, problems, resource: undefined };
+  return ours
+    ? { ...refused, remains: remainsOf(value) }
+    : { ...refused, ...meaningOf(value, kindNear(value) ?? kindOfSpec(value)) };
+}
+
+const isOfOurGroup = (apiVersion: unknown): boolean =>
+  apiVersion === API_GROUP || (typeof apiVersion === 'string' && apiVersion.startsWith(`${API_GROUP}/`));
+
+/** What a value without a kind of ours may be, and what then refuses in its place. */
+const meaningOf = (
+  value: Readonly<Record<string, unknown>>,
+  kind: Kind | undefined,
+): Pick<CheckedValue, 'meant' | 'remains'> => ({
+  meant: kind === undefined ? KINDS : [kind],
+  remains: kind && remainsOf({ ...value, kind }),
+});
+
+/** The kind that is asked for in the problem: did you mean …? Also under a misspelt name: `kidn: ApiGroup`. */
+function kindNear(value: Readonly<Record<string, unknown>>): Kind | undefined {
+  const written = Object.entries(value).flatMap(([field, text]) =>
+    nearest(field, ['kind']) === 'kind' && typeof text === 'string' ? (nearest(text, KINDS) ?? []) : [],
+  );
+  return KINDS.find((kind) => kind === written[0]);
+}
+
+/** Told by fields that no other kind has. */
+function kindOfSpec({ spec }: Readonly<Record<string, unknown>>): Kind | undefined {
+  const fields = isRecord(spec) ? Object.keys(spec) : [];
+  const has = (...names: readonly string[]): boolean => fields.some((field) => names.includes(field));
+  if (has('hostnames', 'basePath', 'environments', 'apis', 'backend')) return 'ApiGroup';
+  if (has('rateLimits', 'quotas', 'enforcement', 'onStoreFailure')) return 'UsagePlan';
+  return undefined;
 }
 
 function checkCore(kind: CoreKind, value: Readonly<Record<string, unknown>>, reference: ObjectReference): CheckedValue {
