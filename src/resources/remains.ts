@@ -3,6 +3,7 @@
  * unlimited without it, a group whose base path would fall to the group around it. design.md §3 "Missing pieces refuse".
  * Where a part cannot be read it stands for everything that it could have named.
  */
+import { nearest } from '../api/did-you-mean.js';
 import type { UsagePlanKeys } from '../api/types.js';
 import { stableHash } from '../lib/stable-hash.js';
 import { isRecord } from './core-resources.js';
@@ -32,8 +33,10 @@ export interface GroupRemains {
   readonly namespace: string;
   readonly name: string;
   readonly createdMs: number | undefined;
-  /** Its own and those of its environments, as far as they are host names. */
+  /** Its own and those of its environments, as far as they can be read. */
   readonly hostnames: readonly string[];
+  /** Some cannot: any hostname that groups of the namespace serve may have been meant. */
+  readonly unreadHostnames?: true;
   readonly basePath: string;
 }
 
@@ -118,21 +121,34 @@ const HOSTNAME = /^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 /** What a request's path can hold in a segment; the guard refuses all else before any group is asked. */
 const BASE_PATH = /^(\/(?!\.{1,2}(\/|$))([A-Za-z0-9._~!$&'()*+,=:@-]|%[0-9A-Fa-f]{2})+)*$/;
 
+/** A port or a scheme beside it is a mistake with one meaning. */
+function readHostname(written: unknown): string | undefined {
+  if (!isText(written)) return undefined;
+  const hostname = written.toLowerCase().replace(/^https?:\/\/|:[0-9]+\/?$|\/$/g, '');
+  return HOSTNAME.test(hostname) ? hostname : undefined;
+}
+
+/** A field under its name, or under one that is a slip of it. */
+const meantBy = (fields: Fields, name: string): unknown =>
+  fields[name] ?? Object.entries(fields).find(([field]) => nearest(field, GROUP_FIELDS) === name)?.[1];
+/** What slips are told apart by. */
+const GROUP_FIELDS = ['hostnames', 'basePath', 'environments', 'apis', 'backend', 'backends'];
+
 /** `undefined` where no request could have belonged to it. */
-function groupRemains(
-  namespace: string,
-  name: string,
-  created: unknown,
-  { hostnames, basePath = '/', environments }: Fields,
-): GroupRemains | undefined {
+function groupRemains(namespace: string, name: string, created: unknown, spec: Fields): GroupRemains | undefined {
+  const { environments } = spec;
+  const [hostnames, basePath = '/'] = [meantBy(spec, 'hostnames'), meantBy(spec, 'basePath')];
   const chosen = (Array.isArray(environments) ? environments : []).map((environment) => {
     const { type, value } = fieldsOf(fieldsOf(environment)['match']);
     return type === 'Hostname' ? value : undefined;
   });
-  const names = [...(Array.isArray(hostnames) ? (hostnames as unknown[]) : [hostnames]), ...chosen]
-    .flatMap((hostname) => (isText(hostname) ? hostname.toLowerCase() : []))
-    .filter((hostname) => HOSTNAME.test(hostname));
-  if (names.length === 0 || !isText(basePath)) return undefined;
+  const written: readonly unknown[] = [
+    ...(Array.isArray(hostnames) ? (hostnames as unknown[]) : [hostnames]),
+    ...chosen.filter((hostname) => hostname !== undefined),
+  ];
+  const names = written.map(readHostname);
+  const isRead = Array.isArray(spec['hostnames']) && spec['hostnames'].length > 0 && !names.includes(undefined);
+  if (!isText(basePath)) return undefined;
   // `orders/` is a mistake with one meaning.
   const path = basePath
     .split('/')
@@ -146,7 +162,8 @@ function groupRemains(
     namespace,
     name,
     createdMs: Number.isNaN(createdMs) ? undefined : createdMs,
-    hostnames: [...new Set(names)],
+    hostnames: [...new Set(names)].filter((hostname) => hostname !== undefined),
+    ...(isRead ? {} : { unreadHostnames: true }),
     basePath: path === '' ? '/' : path,
   };
 }

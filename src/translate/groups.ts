@@ -1,4 +1,5 @@
 /** The ApiGroups of a set: who serves which hostname, and each group with what it names. */
+import { compareText } from '../lib/compare-text.js';
 import type { Group, ResourceKey } from '../model/model.js';
 import type { GroupRemains } from '../resources/remains.js';
 import { inOrder, resourceKey, type ResourceSet } from '../resources/resource-set.js';
@@ -18,12 +19,66 @@ const remainsOfGroups = ({ remains = [], ApiGroup }: ResourceSet): GroupRemains[
 /** Claims that lost and those that won against them, by group that lost. */
 export type LostByGroup = ReadonlyMap<ResourceKey, readonly (readonly [HostnameClaim, HostnameClaim])[]>;
 
-export function loseClaims(resources: ResourceSet, context: TranslateContext): LostByGroup {
+export interface ResolvedClaims {
+  readonly lost: LostByGroup;
+  /** Hostnames on which refused groups hold their base paths. */
+  readonly held: ReadonlyMap<ResourceKey, readonly string[]>;
+}
+
+export function resolveClaims(resources: ResourceSet, context: TranslateContext): ResolvedClaims {
+  const remains = remainsOfGroups(resources);
+  const left = remains.map((group) => [group, claimsOfRemains(group, context)] as const);
   const claims = [
     ...inOrder(resources.ApiGroup).flatMap((group) => hostnameClaimsOf(group, context)),
-    ...remainsOfGroups(resources).flatMap((group) => claimsOfRemains(group, context)),
+    ...left.flatMap(([, own]) => own),
   ];
-  return groupBy(resolveHostnameClaims(claims), ([claim]) => claim.claimant.key);
+  const lost = resolveHostnameClaims(claims);
+  const byRest = holdTheRest(
+    remains,
+    claims.filter((claim) => !lost.has(claim)),
+  );
+  const held = left.map(([group, own]) => {
+    const key = resourceKey(group.namespace, group.name);
+    const won = own.filter((claim) => !lost.has(claim)).map(({ hostname }) => hostname);
+    return [key, [...won, ...(byRest.get(key) ?? [])]] as const;
+  });
+  return { lost: groupBy(lost, ([claim]) => claim.claimant.key), held: new Map(held) };
+}
+
+/**
+ * Where hostnames could not be read: those of the namespace's groups, but no place that a group has, and none that is
+ * above or below a place of another namespace. A group around it on that hostname leaves no room for one of those.
+ */
+function holdTheRest(
+  remains: readonly GroupRemains[],
+  served: readonly HostnameClaim[],
+): ReadonlyMap<ResourceKey, readonly string[]> {
+  const held = new Map<ResourceKey, readonly string[]>();
+  const unread = remains.filter(({ unreadHostnames }) => unreadHostnames);
+  if (unread.length === 0) return held;
+  const byHostname = [...groupBy(served, ({ hostname }) => hostname)];
+  const taken = new Set<string>();
+  const inNameOrder = unread.sort((a, b) => compareText(a.namespace, b.namespace) || compareText(a.name, b.name));
+  for (const { namespace, name, basePath } of inNameOrder) {
+    const hostnames = byHostname.flatMap(([hostname, claims]) => {
+      const place = [namespace, hostname, basePath].join(' ');
+      const isOwn = claims.some(({ claimant }) => claimant.namespace === namespace);
+      const isFree = claims.every(({ claimant, basePath: other }) =>
+        claimant.namespace === namespace ? other !== basePath : !isNested(other, basePath),
+      );
+      if (!isOwn || !isFree || taken.has(place)) return [];
+      taken.add(place);
+      return hostname;
+    });
+    held.set(resourceKey(namespace, name), hostnames);
+  }
+  return held;
+}
+
+/** Equal, or one below the other. */
+function isNested(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((path) => (path === '/' ? path : `${path}/`)) as [string, string];
+  return a.startsWith(b) || b.startsWith(a);
 }
 
 /** A tenant learns who won, and the base path only of its own namespace's objects. */
@@ -37,22 +92,11 @@ const tellWinner = (
 });
 
 /** Base paths of groups that are refused. */
-export function holdPlaces(
-  resources: ResourceSet,
-  context: TranslateContext,
-  lost: LostByGroup,
-  memo: Memo<Group>,
-): Group[] {
-  return remainsOfGroups(resources).flatMap((group) => {
-    const lostHostnames = new Set(
-      (lost.get(resourceKey(group.namespace, group.name)) ?? []).map(([{ hostname }]) => hostname),
-    );
-    const hostnames = claimsOfRemains(group, context)
-      .map(({ hostname }) => hostname)
-      .filter((hostname) => !lostHostnames.has(hostname));
+export const holdPlaces = (resources: ResourceSet, { held }: ResolvedClaims, memo: Memo<Group>): Group[] =>
+  remainsOfGroups(resources).flatMap((group) => {
+    const hostnames = held.get(resourceKey(group.namespace, group.name)) ?? [];
     return hostnames.length > 0 ? memo.get(group, hostnames, () => holdPlace(group, hostnames)) : [];
   });
-}
 
 /** What groups take from the context, as a text: a memo input that compares by value. */
 export const groupSettings = ({

@@ -12,7 +12,7 @@ import { createAbsence, type Absence } from './absence.js';
 import type { TranslatedGroup } from './api-group.js';
 import { translateAuthorization, type TranslatedAuthorization } from './authorization.js';
 import { createKeyDirectory, findKeys, type KeyDirectory, type NamedKey } from './bindings.js';
-import { groupSettings, holdPlaces, loseClaims, translateGroups, type LostByGroup } from './groups.js';
+import { groupSettings, holdPlaces, resolveClaims, type ResolvedClaims, translateGroups } from './groups.js';
 import { groupBy } from './hostname-claims.js';
 import { isFreshAt, Last, Memo, nextAfter, sameList, type Timed, timesOf } from './memo.js';
 import { refusePlan, type RefusedPlan } from './remains.js';
@@ -34,7 +34,7 @@ export interface TranslationMemo {
   readonly keyUse: Last<KeyUse>;
   readonly named: Memo<readonly NamedKey[]>;
   readonly selected: Memo<readonly TranslatedKey[]>;
-  readonly lostClaims: Last<LostByGroup>;
+  readonly claims: Last<ResolvedClaims>;
   readonly allGroups: Last<ReadonlyMap<ResourceKey, TranslatedGroup>>;
   readonly groups: Memo<TranslatedGroup>;
   readonly heldPlaces: Memo<Group>;
@@ -55,7 +55,7 @@ export const createTranslationMemo = (): TranslationMemo => ({
   keyUse: new Last(),
   named: new Memo(),
   selected: new Memo(),
-  lostClaims: new Last(),
+  claims: new Last(),
   allGroups: new Last(),
   groups: new Memo(),
   heldPlaces: new Memo(),
@@ -92,14 +92,15 @@ export function translate(
   const use = memo.keyUse.get([keys, resources.refused], (last) => useKeys(keys, resources, last));
   const { lostIds, directory } = use;
 
-  const lost = memo.lostClaims.get([resources.ApiGroup, resources.remains, context.hostnameClaims], () =>
-    loseClaims(resources, context),
+  const claims = memo.claims.get([resources.ApiGroup, resources.remains, context.hostnameClaims], () =>
+    resolveClaims(resources, context),
   );
+  const { lost } = claims;
   const groups = memo.allGroups.get(
     [resources.ApiGroup, resources.Service, resources.Secret, keys, lost, groupSettings(context), ...absenceInputs],
     (last) => translateGroups({ resources, context, keys: keys.byKey, absence, lost }, memo.groups, last),
   );
-  const heldPlaces = holdPlaces(resources, context, lost, memo.heldPlaces);
+  const heldPlaces = holdPlaces(resources, claims, memo.heldPlaces);
 
   const who = { directory, groups, absence };
   const askedInputs = [directory, groups, resources.ApiGroup, ...absenceInputs];

@@ -202,6 +202,12 @@ const remains: fc.Arbitrary<Remains> = fc.oneof(
     ...{ kind: 'ApiGroup', namespace, name, createdMs: START_MS - HOUR_MS },
     ...{ hostnames: ['api.example.com'], basePath: '/orders' },
   })),
+  fc
+    .record({ meta, basePath: fc.constantFrom('/', '/orders', '/orders/v2') })
+    .map(({ meta: { namespace, name }, basePath }): Remains => ({
+      ...{ kind: 'ApiGroup', namespace, name, createdMs: undefined },
+      ...{ hostnames: [], unreadHostnames: true, basePath },
+    })),
 );
 
 const [metadata, other] = [

@@ -91,6 +91,7 @@ describe('of a group', () => {
       name: 'a',
       createdMs: undefined,
       hostnames: ['api.example.com', 'canary.example.com'],
+      unreadHostnames: true,
       basePath: '/orders',
     });
   });
@@ -105,8 +106,32 @@ describe('of a group', () => {
     expect(remains({ hostnames: ['api.example.com'], basePath })).toMatchObject({ basePath: held });
   });
 
+  const orders = { basePath: '/orders' };
+  test.each<[string, Fields, readonly string[]]>([
+    ['no hosts', orders, []],
+    ['a misspelt field', { ...orders, hostname: ['api.example.com'] }, ['api.example.com']],
+    ['a misspelt field that holds text', { ...orders, hostName: 'api.example.com' }, ['api.example.com']],
+    ['an empty list', { ...orders, hostnames: [] }, []],
+    ['a list that is none', { ...orders, hostnames: { api: 1 } }, []],
+    ['one that is no host', { ...orders, hostnames: ['api.example.com', 'a b'] }, ['api.example.com']],
+  ])('with %s may have meant every host', (_, spec, hostnames) => {
+    expect(remains(spec)).toMatchObject({ basePath: '/orders', hostnames, unreadHostnames: true });
+  });
+
+  test('hosts with a port or as a URL are read as hosts', () => {
+    const hostnames = ['localhost:8080', 'https://API.example.com/', 'http://www.example.com:80'];
+    expect(remains({ ...orders, hostnames })).toEqual({
+      ...{ kind: 'ApiGroup', namespace: 'shop', name: 'a', createdMs: undefined, basePath: '/orders' },
+      hostnames: ['localhost', 'api.example.com', 'www.example.com'],
+    });
+  });
+
+  test('a misspelt base path is held', () => {
+    expect(remains({ hostnames: ['a.example.com'], basepath: '/orders' })).toMatchObject(orders);
+    expect(remains({ hostnames: ['a.example.com'], basePth: '/orders' })).toMatchObject(orders);
+  });
+
   test.each<[string, Fields]>([
-    ['host', { basePath: '/orders' }],
     ['base path that a request can have', { hostnames: ['api.example.com'], basePath: '/a b' }],
     ['base path without dot segments', { hostnames: ['api.example.com'], basePath: '/a/../b' }],
     ['base path in text', { hostnames: ['api.example.com'], basePath: 7 }],
