@@ -179,7 +179,7 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
         clearTimeout(graceTimer);
         graceTimer = setTimeout(() => {
           graceTimer = undefined;
-          if (latest) onChange({ ...latest, ready: [], changed: new Map(), gone: [] });
+          if (latest) onChange({ ...latest, ready: [], gone: [] });
         }, STATUS_GRACE_MS);
         created.onLeading(handover);
         void lead((term += 1));

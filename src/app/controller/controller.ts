@@ -9,6 +9,7 @@ import type { Clock } from '../../lib/clock.js';
 import { errorMessage } from '../../lib/errors.js';
 import { EMPTY_MODEL, type Model } from '../../model/model.js';
 import { encodePolicy } from '../../policy/encode.js';
+import { EPOCH_TYPE } from '../../policy/resource-types.js';
 import type { CounterStore } from '../../ratelimit/store.js';
 import type { ResourceSet } from '../../resources/resource-set.js';
 import type { Logger } from '../../telemetry/logger.js';
@@ -35,7 +36,7 @@ export interface ControllerOptions {
   readonly renderOptions: RenderOptions;
   readonly keyState: Pick<KeyState, 'complete'>;
   readonly authorizers: AuthorizerPlane;
-  readonly envoys: Pick<SnapshotPlane, 'snapshot' | 'setSnapshot' | 'hold' | 'holders'>;
+  readonly envoys: Pick<SnapshotPlane, 'snapshot' | 'setSnapshot' | 'hold' | 'holders' | 'nodes'>;
   /** Where the counters of plans are kept. */
   readonly limiter: Pick<CounterStore, 'mode' | 'health'>;
   /** How long a node that vanished is still expected to take up changes. */
@@ -51,13 +52,13 @@ export interface ControllerOptions {
   readonly onExpected?: (names: string) => void;
 }
 
-export interface ControllerChange extends StatusChanges {
+export interface ControllerChange extends Pick<StatusChanges, 'gone'> {
   readonly problems: readonly Problem[];
   readonly ready: readonly ReadyChange[];
   readonly model: Model;
   /** The latest state of which anything was new, once every expected node holds it and an Envoy is among them. */
   readonly live: number | undefined;
-  /** Of all objects, by `Kind/namespace/name`: the latest, also later. */
+  /** Of all objects, by `Kind/namespace/name`: a live view, which later changes show in too. */
   readonly statuses: ReadonlyMap<string, ObjectStatus>;
 }
 
@@ -96,6 +97,8 @@ const QUIET_MS = 50;
 const MAX_DELAY_MS = 500;
 /** An upload that picked its route before a change may still be on its way to the authorizer. */
 const RETIRE_DELAY_MS = 15_000;
+/** Of Envoys that connect to nobody, somebody's own, nothing is known; no Envoy of ours stays away as long. */
+const UNSEEN_RETIRE_DELAY_MS = 60_000;
 /** Envoy gets a change at the latest after this, even if authorizers never settle. */
 const MAX_SETTLE_MS = 5_000;
 /** An authorizer that lost its connection asks again within 5 s, and has its answer within another 5. */
@@ -141,6 +144,8 @@ export function createController(options: ControllerOptions): Controller {
   /** How long the last report took. */
   let reportMs = 0;
   let standsBy = false;
+  /** Without a leader to be (`run`) it stays false. */
+  let leads = false;
   let holding = 0;
   let expectedNames = '';
   /** When the first change came that no rebuild has seen. */
@@ -149,9 +154,10 @@ export function createController(options: ControllerOptions): Controller {
   const timed: { readonly state: number; readonly arrivedMs: number }[] = [];
   const reported = new ReportedStatuses();
   let closed = false;
-  const rejections = new Rejections(
-    typeUrls,
-    (typeUrl, name) => (envoys.snapshot.resources.get(typeUrl) ?? policy.get(typeUrl))?.get(name)?.version,
+  const rejections = new Rejections(typeUrls, (typeUrl, name) =>
+    typeUrl === EPOCH_TYPE
+      ? String(authorizers.revision)
+      : (envoys.snapshot.resources.get(typeUrl) ?? policy.get(typeUrl))?.get(name)?.version,
   );
   let resolveBuilt = (): void => undefined;
   const built = new Promise<void>((resolve) => (resolveBuilt = resolve));
@@ -258,19 +264,29 @@ export function createController(options: ControllerOptions): Controller {
     noteHolders();
     authorizers.setAuthorizers(tracker.expected('authorizer').length);
     tellExpected();
-    const expected = tracker.expected('envoy');
-    if (pending || retireTimer || retiredState === envoyState || expected.length === 0) return;
-    if (expected.some(({ held }) => held < envoyState)) return;
+    if (pending || retireTimer || retiredState === envoyState) return;
+    const isUnseen = seesNoEnvoy();
+    if (isUnseen ? !leads : !everyEnvoyHolds()) return;
     const held = envoyState;
-    log.debug({ snapshot: envoys.snapshot.version }, 'configuration acknowledged by Envoy');
-    retireTimer = setTimeout(() => {
+    if (!isUnseen) log.debug({ snapshot: envoys.snapshot.version }, 'configuration acknowledged by Envoy');
+    const retire = (): void => {
       retireTimer = undefined;
+      // One that came meanwhile may have older routes, and tells when it has not.
+      if (isUnseen && !(leads && seesNoEnvoy())) return progress();
       // An edit that left Envoy alone changes nothing about it.
       retiredState = held;
       authorizers.dropRetired();
       progress();
-    }, RETIRE_DELAY_MS);
+    };
+    retireTimer = setTimeout(retire, isUnseen ? UNSEEN_RETIRE_DELAY_MS : RETIRE_DELAY_MS);
     retireTimer.unref();
+  }
+
+  const seesNoEnvoy = (): boolean => envoys.nodes.length === 0 && tracker.expected('envoy').length === 0;
+
+  function everyEnvoyHolds(): boolean {
+    const expected = tracker.expected('envoy');
+    return expected.length > 0 && expected.every(({ held }) => held >= envoyState);
   }
 
   function tellExpected(): void {
@@ -342,10 +358,10 @@ export function createController(options: ControllerOptions): Controller {
     onChange({
       problems: [...translation.problems, ...rejections.problems(translation.model.groups)],
       ready,
+      gone: changes.gone,
       model: translation.model,
       live: live ? changedState : undefined,
       statuses: reported.all,
-      ...changes,
     });
   }
 
@@ -384,7 +400,7 @@ export function createController(options: ControllerOptions): Controller {
     const type = shortType(event.typeUrl);
     metrics.xdsNacks.inc({ type });
     for (const name of event.resourceNames) {
-      rejections.add(event.typeUrl, name, event.error);
+      rejections.add(event.typeUrl, name, event.node.id, event.error);
       log.error(
         { type, name, node: event.node.id, error: event.error },
         kind === 'envoy'
@@ -414,6 +430,7 @@ export function createController(options: ControllerOptions): Controller {
           break;
         case 'acknowledged':
           metrics.xdsAcks.inc({ type: shortType(event.typeUrl) });
+          if (event.complete) rejections.accepted(event.typeUrl, event.node.id);
           break;
         case 'rejected':
           onRejected(kind, event);
@@ -427,6 +444,7 @@ export function createController(options: ControllerOptions): Controller {
     onLimiterChange: () => report(),
     onLeading(expected) {
       standsBy = false;
+      leads = true;
       if (expected !== undefined) tracker.take(expected, clock());
       expectedNames = '';
       progress();
@@ -435,6 +453,7 @@ export function createController(options: ControllerOptions): Controller {
     },
     onStandby() {
       standsBy = true;
+      leads = false;
     },
     flush: () => debounce.flush(),
     get served() {

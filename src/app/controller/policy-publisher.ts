@@ -24,6 +24,8 @@ export interface AuthorizerPlane {
   settled(): Promise<void> | undefined;
   /** Those that serve the model set last. */
   holders(): readonly ConnectedNode[];
+  /** Of the epoch published last; 0 = none. */
+  readonly revision: number;
 }
 
 /** The one authorizer in this process. */
@@ -34,6 +36,7 @@ export function createLocalAuthorizers(authorizer: Pick<Authorizer, 'setModel' |
     setAuthorizers: () => undefined,
     settled: () => undefined,
     holders: () => [LOCAL_AUTHORIZER],
+    revision: 0,
   };
 }
 
@@ -53,8 +56,6 @@ export interface PolicyPublisher extends AuthorizerPlane {
   lead(): void;
   /** An authorizer has seen this revision. A leader goes beyond it, whatever clocks say; anybody else does nothing. */
   adopt(revision: number): void;
-  /** 0 = nothing published yet. */
-  readonly revision: number;
 }
 
 const SETTLE_MS = 5_000;

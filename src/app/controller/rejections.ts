@@ -10,6 +10,9 @@ interface Rejected {
   readonly typeUrl: string;
   readonly name: string;
   readonly version: string | undefined;
+  /** Ids. */
+  readonly nodes: Set<string>;
+  /** Of the node that rejected it last. */
   readonly error: string;
 }
 
@@ -29,14 +32,27 @@ export class Rejections {
     return this.#rejected.size === 0;
   }
 
-  add(typeUrl: string, name: string, error: string): void {
-    this.#rejected.set(`${typeUrl} ${name}`, { typeUrl, name, version: this.versionOf(typeUrl, name), error });
+  add(typeUrl: string, name: string, node: string, error: string): void {
+    const key = `${typeUrl} ${name}`;
+    const version = this.versionOf(typeUrl, name);
+    const known = this.#rejected.get(key);
+    const nodes = known && known.version === version ? known.nodes : new Set<string>();
+    this.#rejected.set(key, { typeUrl, name, version, nodes: nodes.add(node), error });
   }
 
   /** What was rejected is not offered any more. */
   forgetOld(): void {
     for (const [key, { typeUrl, name, version }] of this.#rejected)
-      if (this.versionOf(typeUrl, name) !== version) this.#rejected.delete(key);
+      if (version === undefined || this.versionOf(typeUrl, name) !== version) this.#rejected.delete(key);
+  }
+
+  /** The node holds all that is offered of a type. */
+  accepted(typeUrl: string, node: string): void {
+    for (const [key, rejected] of this.#rejected) {
+      if (rejected.typeUrl !== typeUrl) continue;
+      rejected.nodes.delete(node);
+      if (rejected.nodes.size === 0) this.#rejected.delete(key);
+    }
   }
 
   /** The node's words about the object, or about what Envoy gets of it. @param group that the object is. */

@@ -31,8 +31,14 @@ export type NodeEvent =
   | { readonly type: 'connected'; readonly node: ConnectedNode }
   /** `goodbye`: the client took back its subscription to everything first. Otherwise it vanished, or we closed. */
   | { readonly type: 'disconnected'; readonly node: ConnectedNode; readonly goodbye: boolean }
-  /** The node holds all of a type in a snapshot, but for what it rejected. */
-  | { readonly type: 'acknowledged'; readonly node: ConnectedNode; readonly typeUrl: string; readonly version: string }
+  /** The node holds all of a type in a snapshot, but for what it rejected; `complete`: that is nothing. */
+  | {
+      readonly type: 'acknowledged';
+      readonly node: ConnectedNode;
+      readonly typeUrl: string;
+      readonly version: string;
+      readonly complete: boolean;
+    }
   /** `error` is the node's text. What it held before stays in use. */
   | {
       readonly type: 'rejected';
@@ -166,7 +172,8 @@ export function createPlane(options: PlaneOptions = {}): Plane {
         ...versionOf(node),
       };
       const stream = new DeltaStream(types, snapshot, {
-        settled: (typeUrl, version) => onNode({ type: 'acknowledged', node: self, typeUrl, version }),
+        settled: (typeUrl, version) =>
+          onNode({ type: 'acknowledged', node: self, typeUrl, version, complete: !stream.hasRejected([typeUrl]) }),
         rejected: (typeUrl, refused) => onNode({ type: 'rejected', node: self, typeUrl, ...refused }),
       });
       const opened = { node: self, stream, update, end: () => refuse(grpcStatus.UNAVAILABLE, 'this server stops') };

@@ -164,6 +164,13 @@ describe('acknowledged', () => {
       resourceNames: ['one'],
       error: 'no such cluster',
     });
+    const acknowledged = () => events.filter(({ type }) => type === 'acknowledged').at(-1);
+    await eventually(() => expect(acknowledged()).toMatchObject({ version: snapshot.version, complete: false }));
+
+    const next = snapshotOf('2', ['routes']);
+    server.setSnapshot(next);
+    await a.answer('routes');
+    await eventually(() => expect(acknowledged()).toMatchObject({ version: next.version, complete: true }));
   });
 
   test('rejects for an unknown version and when aborted', async () => {
