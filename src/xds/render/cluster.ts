@@ -7,9 +7,10 @@ import { LbEndpointSchema } from '../../gen/envoy/config/endpoint/v3/endpoint_co
 import { DnsLookupFamily } from '../../gen/envoy/extensions/clusters/common/dns/v3/dns_pb.js';
 import { DnsClusterSchema } from '../../gen/envoy/extensions/clusters/dns/v3/dns_cluster_pb.js';
 import { HttpProtocolOptionsSchema } from '../../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
+import { compareText } from '../../lib/compare-text.js';
 import type { Backend, Group, Model } from '../../model/model.js';
 import { clusterName } from '../names.js';
-import { any, byText, duration, socketAddress } from './messages.js';
+import { any, duration, socketAddress } from './messages.js';
 import { upstreamTls } from './tls.js';
 
 export const HTTP_PROTOCOL_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
@@ -27,7 +28,7 @@ const CIRCUIT_BREAKERS = {
 export function backendsOf(model: Model): readonly Backend[] {
   const backends = new Map<string, Backend>();
   for (const group of model.groups) for (const backend of backendsOfGroup(group)) backends.set(backend.id, backend);
-  return [...backends.values()].sort((a, b) => byText(a.id, b.id));
+  return [...backends.values()].sort((a, b) => compareText(a.id, b.id));
 }
 
 /** A group that did not change uses what it did. */

@@ -3,9 +3,9 @@
  * ordered list of entries. An entry exists only where Envoy must choose another route than the mount's own;
  * everything else is the authorizer's business. Order: design.md §4, the same as `authz/api-matcher.ts`.
  */
+import { compareText } from '../../lib/compare-text.js';
 import type { Api, Cors, Environment, Group, Model, ResourceKey, Route } from '../../model/model.js';
 import { apiRouteName, mountRouteName, unknownEnvironmentRoute } from '../names.js';
-import { byText } from './messages.js';
 
 /** Paths are complete: base path and environment segment included. */
 export type PathRule =
@@ -57,17 +57,17 @@ export function hostsOf(model: Model): readonly Host[] {
     if (known) known.push(...mounts);
     else byHostname.set(hostname, [...mounts]);
   };
-  const groups = [...model.groups].sort((a, b) => byText(a.key, b.key));
+  const groups = [...model.groups].sort((a, b) => compareText(a.key, b.key));
   // First the hosts that mean one environment: there it goes before the group's own mounts.
   for (const group of groups) for (const { hostname, mount } of mountsOf(group).ofHostnames) add(hostname, [mount]);
   for (const group of groups) for (const hostname of group.hostnames) add(hostname, mountsOf(group).own);
 
   const ids = new Map<Mount, number>();
   const hosts = new Map<string, { hostnames: string[]; mounts: Mount[] }>();
-  for (const hostname of [...byHostname.keys()].sort(byText)) {
+  for (const hostname of [...byHostname.keys()].sort(compareText)) {
     const mounts = byHostname.get(hostname)!;
     // The sort is stable: mounts of one prefix keep the order in which a request tries them.
-    mounts.sort((a, b) => b.prefix.length - a.prefix.length || byText(a.prefix, b.prefix));
+    mounts.sort((a, b) => b.prefix.length - a.prefix.length || compareText(a.prefix, b.prefix));
     const identity = mounts.map((mount) => ids.get(mount) ?? (ids.set(mount, ids.size), ids.size - 1)).join();
     const equal = hosts.get(identity);
     if (equal) equal.hostnames.push(hostname);
@@ -109,7 +109,7 @@ const ANY_STAGE: StageRule = { type: 'Any' };
 /** The mounts on the group's own hostnames, in the order in which a request tries those of one prefix. */
 function groupMounts(group: Group): readonly Mount[] {
   const mounts: Mount[] = [];
-  const environments = [...group.environments].sort((a, b) => byText(a.name, b.name));
+  const environments = [...group.environments].sort((a, b) => compareText(a.name, b.name));
   const staged: Environment[] = [];
   for (const environment of environments) {
     if (environment.match.type === 'PathPrefix')

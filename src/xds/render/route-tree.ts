@@ -3,8 +3,9 @@
  * number of APIs. Envoy takes the longest key that begins the path and never falls back to a shorter one: the
  * leaf at a key therefore holds every entry that a path beginning with the key can still match, in order.
  */
+import { compareText } from '../../lib/compare-text.js';
 import type { Entry, Host, Mount, PathRule } from './mounts.js';
-import { byText, sameItems } from './messages.js';
+import { sameItems } from './messages.js';
 
 export interface Leaf {
   readonly key: string;
@@ -44,7 +45,7 @@ export function familiesOf(mounts: readonly Mount[]): readonly (readonly Mount[]
     if (family) family.push(mount);
     else byRoot.set(root, [mount]);
   }
-  return [...byRoot].sort(([a], [b]) => byText(a, b)).map(([, family]) => family);
+  return [...byRoot].sort(([a], [b]) => compareText(a, b)).map(([, family]) => family);
 }
 
 /** The shortest of `prefixes` that `prefix` is below, or itself. */
@@ -74,7 +75,7 @@ export function leavesOf(family: readonly Mount[], freeCopies = FREE_COPIES): re
 
   const leaves: Leaf[] = [];
   const ancestors: Ancestor[] = [];
-  for (const key of [...byKey.keys()].sort(byText)) {
+  for (const key of [...byKey.keys()].sort(compareText)) {
     while (ancestors.length > 0 && !key.startsWith(ancestors.at(-1)!.key)) ancestors.pop();
     const placed = byKey.get(key)!;
     const leaf = reachableAt(key, ancestors.flatMap((ancestor) => ancestor.placed).concat(placed));
@@ -98,7 +99,7 @@ function spreads({ entries }: Mount, freeCopies: number): boolean {
   for (const { literal } of entries) counts.set(literal, (counts.get(literal) ?? 0) + 1);
   const ancestors: { readonly key: string; readonly above: number }[] = [];
   let copies = 0;
-  for (const key of [...counts.keys()].sort(byText)) {
+  for (const key of [...counts.keys()].sort(compareText)) {
     while (ancestors.length > 0 && !key.startsWith(ancestors.at(-1)!.key)) ancestors.pop();
     const above = (ancestors.at(-1)?.above ?? 0) + counts.get(key)!;
     ancestors.push({ key, above });
