@@ -35,31 +35,33 @@ function envoyForm(group: Group): string {
   return form;
 }
 
-/** The backend keys that a group binds, each with what is bound of it. */
-const boundKeys = new WeakMap<Group, ReadonlyMap<ResourceKey, string>>();
+/** The backend keys that a group binds, each with the versions that are bound of it. */
+const boundKeys = new WeakMap<Group, ReadonlyMap<ResourceKey, ReadonlySet<string>>>();
 
-function boundBy(group: Group): ReadonlyMap<ResourceKey, string> {
-  let bound = boundKeys.get(group);
-  if (!bound) {
-    const versions = new Map<ResourceKey, Set<string>>();
-    for (const { apis } of group.environments)
-      for (const { backendSignature } of apis) {
-        if (!backendSignature) continue;
-        const known = versions.get(backendSignature.key) ?? new Set();
-        versions.set(backendSignature.key, known.add(backendSignatureVersion(backendSignature)));
-      }
-    bound = new Map([...versions].map(([key, set]) => [key, [...set].sort().join()]));
-    boundKeys.set(group, bound);
-  }
+function boundBy(group: Group): ReadonlyMap<ResourceKey, ReadonlySet<string>> {
+  const known = boundKeys.get(group);
+  if (known) return known;
+  const bound = new Map<ResourceKey, Set<string>>();
+  for (const { apis } of group.environments)
+    for (const { backendSignature } of apis) {
+      if (!backendSignature) continue;
+      const { key } = backendSignature;
+      bound.set(key, (bound.get(key) ?? new Set()).add(backendSignatureVersion(backendSignature)));
+    }
+  boundKeys.set(group, bound);
   return bound;
 }
 
-/** By `namespace/name`: what groups bind of each backend key. */
+/** By `namespace/name`: what groups bind of each backend key, however many do. */
 function backendKeyForms(model: Model): ReadonlyMap<ResourceKey, string> {
   const forms = new Map<ResourceKey, Set<string>>();
   for (const group of model.groups)
-    for (const [key, form] of boundBy(group)) forms.set(key, (forms.get(key) ?? new Set()).add(form));
-  return new Map([...forms].map(([key, set]) => [key, [...set].sort().join()]));
+    for (const [key, versions] of boundBy(group)) {
+      const all = forms.get(key) ?? new Set();
+      for (const version of versions) all.add(version);
+      forms.set(key, all);
+    }
+  return new Map([...forms].map(([key, all]) => [key, [...all].sort().join()]));
 }
 
 interface State {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { ObjectStates } from '../../../src/app/controller/object-states.js';
+import type { Api, Environment, Group } from '../../../src/model/model.js';
 import { encodePolicy } from '../../../src/policy/encode.js';
 import { buildModel, type ModelInput } from '../../support/authz-model.js';
 
@@ -56,6 +57,24 @@ describe('an object has changed', () => {
       'ApiGroup/team/orders',
       'ApiGroup/team/items',
     ]);
+  });
+
+  test('not when it is a backend key and another group binds as much of it', () => {
+    // One group binds two forms of the key, the other one of them.
+    const model = buildModel(input());
+    const [orders, items] = model.groups as [Group, Group];
+    const [environment] = orders.environments as [Environment];
+    const [api] = environment.apis as [Api];
+    const second: Api = { ...api, name: 'second', backendSignature: { ...api.backendSignature!, dialect: 'Huawei' } };
+    const both: Group = { ...orders, environments: [{ ...environment, apis: [api, second] }] };
+    const states = new ObjectStates();
+    const update = (groups: readonly Group[], state: number) =>
+      states.update(OBJECTS, { ...model, groups }, encodePolicy({ ...model, groups }), state);
+    update([both, items], 1);
+    update([both], 2);
+    expect(states.changedAt('SignatureKey/team/backend')).toBe(1);
+    update([items], 3);
+    expect(states.changedAt('SignatureKey/team/backend')).toBe(3);
   });
 
   test('when it grants nothing any more', () => {
