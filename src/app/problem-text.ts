@@ -1,7 +1,7 @@
 /** Problems as lines that editors and CI read: `file:line:column: severity Reason: path: message`. */
 import { join } from 'node:path';
 import type { Problem } from '../api/problem.js';
-import type { InputProblem, Provider } from '../provider/provider.js';
+import type { InputProblem, Provider, Publication } from '../provider/provider.js';
 
 export interface PlacedProblem extends Problem {
   readonly file: string;
@@ -56,3 +56,12 @@ const oneLine = (text: string): string =>
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (each) => `\\u{${each.codePointAt(0)!.toString(16)}}`)
     .replace(/##(?=\w*\[)/g, '#\\u{23}')
     .replace(/^::/, './::');
+
+/** What is in the way of readiness: files that nobody has ever read. `undefined`: nothing. */
+export function tellUnread({ unread = [] }: Publication): string | undefined {
+  const [first, ...more] = unread;
+  if (!first) return undefined;
+  const { file, line, column } = first.place ?? { file: first.object.name, line: 1, column: 1 };
+  const others = more.length === 0 ? '' : ` (and ${String(more.length)} more)`;
+  return `${file}:${String(line)}:${String(column)}: ${first.message}${others}; what it holds is not known and not in force`;
+}

@@ -20,6 +20,8 @@ export interface Publication {
   readonly problems: readonly InputProblem[];
   /** `Kind/namespace/name` of objects whose newest version is refused or cannot be read: the one before is in `resources`. */
   readonly kept?: ReadonlySet<string>;
+  /** Of `problems`, those of files that could not be read at the start and not since: what they hold is not in force. */
+  readonly unread?: readonly InputProblem[];
 }
 
 export interface Provider {

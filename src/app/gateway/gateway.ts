@@ -36,6 +36,7 @@ import { createMonitoredProcess } from '../monitored-process.js';
 import { observeChecks } from '../authorizer/observe-checks.js';
 import { checkPemFiles } from './pem-files.js';
 import { createLocalAuthorizers } from '../controller/policy-publisher.js';
+import { tellUnread } from '../problem-text.js';
 import { summarize } from '../summary-text.js';
 
 export interface GatewayOptions {
@@ -103,6 +104,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     source: folder,
   });
   let envoyMessage = 'starting';
+  let isServing = false;
+  let isBuilt = false;
+  /** Why what is served may be less than what was written. */
+  let unread: string | undefined;
   /** What has become of an Envoy that died: its end is not seen by all parts at once. */
   let lost: 'Exited' | 'Gone' | undefined;
   const ads = createAdsServer({ onNode: (event) => controllerRef?.onNode('envoy', event), clock });
@@ -150,11 +155,14 @@ export function createGateway(options: GatewayOptions): Gateway {
     onClose(() => controller.close());
     await provider.start((publication) => {
       reporter.setPublication(publication);
+      unread = tellUnread(publication);
       controller.setResources(publication.resources);
+      if (isBuilt) updateHealth();
     });
     onClose(() => provider.close());
     await withinReason(controller.built, 'the configuration to be read');
-    health.set('configuration', true);
+    isBuilt = true;
+    updateHealth();
 
     const transport = createGrpcTransport({
       address: { socketPath: authzSocket },
@@ -202,6 +210,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (httpsPort !== undefined)
       await withinReason(listening(httpAddress, httpsPort), `Envoy to listen on ${httpAddress}:${String(httpsPort)}`);
     await withinReason(becomesReady(), 'Envoy to acknowledge its configuration');
+    if (unread !== undefined) log.warn(`not ready for others (/readyz): ${unread}`);
     if (store.mode === 'Memory')
       log.info('limits are kept in memory and begin anew with each start: --redis-url keeps and shares them');
     return {
@@ -227,11 +236,14 @@ export function createGateway(options: GatewayOptions): Gateway {
       lost = undefined;
       log.info('Envoy is back');
     }
+    isServing = serving;
+    if (isBuilt) health.set('configuration', unread === undefined, unread);
     health.set('envoy', serving, connected ? 'has not acknowledged its configuration' : envoyMessage);
   }
 
+  /** Files that cannot be read keep nobody from the others: `/readyz` tells of them. */
   async function becomesReady(): Promise<void> {
-    while (!health.ready) {
+    while (!isServing) {
       stopping.signal.throwIfAborted();
       await delay(10);
     }

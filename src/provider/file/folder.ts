@@ -34,6 +34,8 @@ interface FileState {
   readonly documents: readonly ManifestDocument[];
   readonly objects: readonly ManifestObject[];
   readonly fault: ManifestFault | undefined;
+  /** Now or once: `objects` are those of a version. */
+  readonly isRead: boolean;
 }
 
 interface PlacedObject {
@@ -50,6 +52,8 @@ export class Folder {
   #resources = new Map<string, AnyResource>();
   #publication: Publication = { resources: EMPTY_RESOURCES, problems: [] };
   #fingerprint = '';
+  /** Files and folders that were never read; `undefined` before the first scan. */
+  #unread: ReadonlySet<string> | undefined;
 
   constructor(root: string) {
     this.#root = root;
@@ -181,13 +185,27 @@ export class Folder {
     this.#placed = placed;
     this.#resources = resources;
     this.#fingerprint = fingerprint;
+    const unread = this.#unreadOf(files, problems);
+    this.#unread = new Set(unread.map(({ object }) => object.name));
     if (different)
       this.#publication = {
         resources: changed ? withRemains(createResourceSet(resources.values(), refused), remains) : before,
         problems,
         kept,
+        ...(unread.length > 0 && { unread }),
       };
     return different;
+  }
+
+  /** One that comes broken later takes nothing away, and must not end a gateway that serves. */
+  #unreadOf(files: ReadonlyMap<string, FileState>, problems: readonly InputProblem[]): readonly InputProblem[] {
+    const isBelow = (path: string, folder: string): boolean => folder === '.' || path.startsWith(`${folder}/`);
+    const suspects = this.#unread;
+    return problems.filter(({ object: { kind, name } }) => {
+      if (kind !== 'File') return false;
+      const wasRead = [...files].some(([file, { isRead }]) => isRead && (file === name || isBelow(file, name)));
+      return !wasRead && (!suspects || [...suspects].some((path) => path === name || isBelow(name, path)));
+    });
   }
 
   /** What a file served under the first of these keys that it did, and else under the others. */
@@ -282,6 +300,7 @@ async function readManifest(
     documents: known?.documents ?? [],
     objects: known?.objects ?? [],
     fault,
+    isRead: known?.isRead ?? false,
   });
   const read = await readManifestText(path);
   if (!read) return undefined;
@@ -295,5 +314,5 @@ async function readManifest(
     if (turn) await turn;
     for (const object of readObjects(document)) objects.push(object);
   }
-  return { signature, documents: parsed.documents, objects, fault: undefined };
+  return { signature, documents: parsed.documents, objects, fault: undefined, isRead: true };
 }

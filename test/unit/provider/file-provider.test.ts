@@ -103,6 +103,28 @@ describe('a watched folder', () => {
     await eventually(() => expect([names(), told()]).toEqual([['shop/b', 'shop/z'], []]));
   });
 
+  test('names the files that could not be read since the start, until they are', async () => {
+    const unread = (): string[] => (last().unread ?? []).map(({ place }) => `${place?.file}:${place?.line}`);
+    await writeFile(join(folder, 'a.yaml'), key('a'));
+    await writeFile(join(folder, 'bad.yaml'), `${key('b')}---\nkind: [unclosed\n`);
+    await symlink('ring', join(folder, 'ring'));
+    await start(() => undefined);
+    expect([names(), unread()]).toEqual([['shop/a'], ['ring:1', expect.stringMatching(/^bad\.yaml:\d$/)]]);
+    // What comes later is another matter: nothing of it was in force when requests began to be served.
+    await writeFile(join(folder, 'later.yaml'), 'kind: [unclosed\n');
+    await unlink(join(folder, 'ring'));
+    await eventually(() => expect(told().join()).toMatch(/bad\.yaml.*later\.yaml/));
+    await eventually(() => expect(unread()).toEqual([expect.stringMatching(/^bad\.yaml/)]));
+    await writeFile(join(folder, 'bad.yaml'), 'kind: [still\n');
+    await eventually(() => expect(unread()).toEqual(['bad.yaml:2']));
+    await writeFile(join(folder, 'bad.yaml'), key('b'));
+    await eventually(() => expect(names()).toEqual(['shop/a', 'shop/b']));
+    expect(last().unread).toBeUndefined();
+    await writeFile(join(folder, 'bad.yaml'), 'kind: [again\n');
+    await eventually(() => expect(told()).toHaveLength(2));
+    expect(last().unread).toBeUndefined();
+  });
+
   test('keeps the predecessor of an object that the schema or a transition rule refuses', async () => {
     await writeFile(join(folder, 'a.yaml'), `${key('a')}---\n${key('b')}`);
     await start();
