@@ -3,6 +3,8 @@
  * translation, summary of the data plane, status with times.
  */
 import { parseAllDocuments } from 'yaml';
+import { crdSchema } from '../../src/api/crd.js';
+import type { Kind } from '../../src/api/types.js';
 import { parseManifest } from '../../src/provider/file/manifest.js';
 import { readObjects } from '../../src/provider/file/manifest-objects.js';
 import { refusedStatuses, withTimes } from '../../src/provider/kubernetes/write/status-writer.js';
@@ -35,8 +37,8 @@ export interface State {
   /** Objects of `base.yaml` that are not there, `Kind/name`. */
   readonly without?: readonly string[];
   readonly outcome?: ProgrammedOutcome;
-  /** `None`: nobody looked yet. `Behind`: the spec changed since. `Refused`: the provider refused the stored object. */
-  readonly look?: 'None' | 'Behind' | 'Refused';
+  /** `New`: as the API server makes it, nobody looked yet. `None`: the same without a status. `Behind`: the spec changed since. `Refused`: the provider refused the stored object. */
+  readonly look?: 'New' | 'None' | 'Behind' | 'Refused';
   readonly deleting?: boolean;
   readonly argo: { readonly status: string; readonly message: string };
   readonly kstatus: string;
@@ -63,6 +65,7 @@ export async function objectOf(state: State, base: string): Promise<KubernetesOb
     },
   };
   if (state.look === 'None') return stored;
+  if (state.look === 'New') return { ...stored, status: defaultStatus(stored.kind as Kind) };
   const objects = wanted.map((each) => (each === subject ? changed : each));
   return { ...stored, status: await statusOf(objects, changed, state) };
 }
@@ -99,6 +102,9 @@ async function statusOf(
   const complete = withProgrammed(withLimiter(status, limiter), outcome);
   return withTimes({ ...complete, generation }, {}, NOW);
 }
+
+const defaultStatus = (kind: Kind) =>
+  crdSchema(kind).properties?.['status']?.default as Readonly<Record<string, unknown>>;
 
 const nameOf = ({ kind, metadata }: KubernetesObject): string => `${kind}/${metadata.name}`;
 
