@@ -1,6 +1,7 @@
 /** Problems as lines that editors and CI read: `file:line:column: severity Reason: path: message`. */
 import { join } from 'node:path';
 import type { Problem } from '../api/problem.js';
+import { KINDS } from '../api/types.js';
 import type { InputProblem, Provider, Publication } from '../provider/provider.js';
 
 export interface PlacedProblem extends Problem {
@@ -65,3 +66,5 @@ export function tellUnread({ unread = [] }: Publication): string | undefined {
   const others = more.length === 0 ? '' : ` (and ${String(more.length)} more)`;
   return `${file}:${String(line)}:${String(column)}: ${first.message}${others}; what it holds is not known and not in force`;
 }
+
+export const EMPTY_FOLDER = `no ${KINDS.slice(0, -1).join(', ')} or ${KINDS.at(-1) ?? ''} is in this folder; is it the right one?`;

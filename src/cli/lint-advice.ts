@@ -1,6 +1,6 @@
 /** What `lint` says beyond the problems that `run` would report: nothing is wrong, and yet hardly what was meant. */
 import type { Problem } from '../api/problem.js';
-import { KINDS } from '../api/types.js';
+import { EMPTY_FOLDER } from '../app/problem-text.js';
 import type { Model } from '../model/model.js';
 import type { ResourceSet } from '../resources/resource-set.js';
 
@@ -37,7 +37,7 @@ export function emptyFolder(objects: number): Problem[] {
       object: { kind: 'Folder', namespace: '', name: '' },
       path: '',
       reason: 'RequiredField',
-      message: `no ${KINDS.slice(0, -1).join(', ')} or ${KINDS.at(-1) ?? ''} is in this folder; is it the right one?`,
+      message: EMPTY_FOLDER,
     },
   ];
 }

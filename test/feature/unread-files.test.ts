@@ -35,3 +35,11 @@ test('is there once the file is mended, and stays when it breaks again', async (
   await eventually(async () => expect((await gateway.status()).problems).toHaveLength(2));
   expect((await readiness()).status).toBe(200);
 });
+
+test('of a folder without any object the log asks whether it is the right one', async () => {
+  const empty = await startGateway({ files: {} });
+  const told = empty.logs.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
+  await empty.close();
+  expect(told).toContainEqual(expect.stringMatching(/is in this folder; is it the right one\?$/));
+  expect(gateway.logs.map(({ msg }) => msg).join('\n')).not.toContain('is it the right one');
+}, 60_000);

@@ -15,6 +15,7 @@ import { createChangeReporter, type ChangeReporter } from './change-reporter.js'
 import { renderOptions } from '../context.js';
 import { createController, type Controller, type ControllerChange } from './controller.js';
 import type { ControllerSource } from './controller-source.js';
+import { tellUnread } from '../problem-text.js';
 import { createCounterStore } from '../counter-store.js';
 import { createMonitoredProcess } from '../monitored-process.js';
 import type { NodeKind } from './node-tracker.js';
@@ -52,6 +53,9 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
   let controller: Controller | undefined;
   let reporter: ChangeReporter | undefined;
   let latest: ControllerChange | undefined;
+  let isBuilt = false;
+  /** Why what is served may be less than what was written. */
+  let unread: string | undefined;
   /** Until then conditions wait for nodes that come back. */
   let graceTimer: NodeJS.Timeout | undefined;
 
@@ -149,10 +153,13 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
     await provider.start((publication) => {
       changes.setPublication(publication);
       created.setResources(publication.resources);
+      unread = tellUnread(publication);
+      if (isBuilt) health.set('configuration', unread === undefined, unread);
     });
     await created.built;
     clearInterval(waiting);
-    health.set('configuration', true);
+    isBuilt = true;
+    health.set('configuration', unread === undefined, unread);
 
     const listener = createAdsListener({
       planes: [envoys, authorizers],

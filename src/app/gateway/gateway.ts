@@ -36,7 +36,7 @@ import { createMonitoredProcess } from '../monitored-process.js';
 import { observeChecks } from '../authorizer/observe-checks.js';
 import { checkPemFiles } from './pem-files.js';
 import { createLocalAuthorizers } from '../controller/policy-publisher.js';
-import { tellUnread } from '../problem-text.js';
+import { EMPTY_FOLDER, tellUnread } from '../problem-text.js';
 import { summarize } from '../summary-text.js';
 
 export interface GatewayOptions {
@@ -210,6 +210,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (httpsPort !== undefined)
       await withinReason(listening(httpAddress, httpsPort), `Envoy to listen on ${httpAddress}:${String(httpsPort)}`);
     await withinReason(becomesReady(), 'Envoy to acknowledge its configuration');
+    if (controller.entries.length === 0 && reporter.problems.length === 0) log.warn(`${folder}: ${EMPTY_FOLDER}`);
     if (unread !== undefined) log.warn(`not ready for others (/readyz): ${unread}`);
     if (store.mode === 'Memory')
       log.info('limits are kept in memory and begin anew with each start: --redis-url keeps and shares them');
