@@ -96,6 +96,14 @@ All is ready.
   });
 });
 
+test('without a cluster says how a folder that is served is asked', async () => {
+  const { stderr, exitCode } = await runCli(['status'], { environment: { KUBECONFIG: '', HOME: '/nonexistent' } });
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain(
+    'no kubeconfig is given; for a folder that `countersign run` serves: --url http://127.0.0.1:8081',
+  );
+});
+
 describe('of a page', () => {
   let admin: AdminServer | undefined;
   const metrics = createMetrics({ processMetrics: false });

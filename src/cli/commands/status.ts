@@ -20,6 +20,8 @@ interface StatusFlags extends SettingFlags {
 const MAX_LINES = 10;
 const MAX_MESSAGE = 160;
 
+const HINT = 'for a folder that `countersign run` serves: --url http://127.0.0.1:8081';
+
 export function addStatusCommand(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
   const command = program
     .command('status')
@@ -35,7 +37,7 @@ Examples:
   countersign status --context production --namespace gateway --watch-namespace shop
   countersign status --url http://127.0.0.1:8081 --output json
 
-In a cluster the objects are listed, and the controller that leads is asked through the API server; it needs the
+Of a folder that \`run\` serves, its admin address is asked: --url. In a cluster the objects are listed, and the controller that leads is asked through the API server; it needs the
 rights of the roles viewer and status. Exit codes: 0 all is ready, 1 something is not, 2 wrong usage.`,
     )
     .action(async (flags: StatusFlags) => {
@@ -60,7 +62,11 @@ async function readReport(flags: StatusFlags, io: CommandIo): Promise<StatusRepo
     const kubeconfig = config.kubeconfig ?? defaultKubeconfig(io.environment);
     return await reportOfCluster({ config, kubeconfig, clock: systemClock });
   } catch (error) {
-    if (error instanceof AppError) throw new CommandError(error.message, EXIT.failed);
+    if (error instanceof AppError)
+      throw new CommandError(
+        error.code === 'ERR_KUBECONFIG' ? `${error.message}; ${HINT}` : error.message,
+        EXIT.failed,
+      );
     throw error;
   }
 }
