@@ -6,7 +6,7 @@ import { isOurs, readObjects } from './objects.mjs';
 const examples = fileURLToPath(new URL('../../examples', import.meta.url));
 
 /** Folders of examples whose objects are applied; below examples/. */
-export const APPLIED = ['quickstart', 'gitops/teams/provider/objects', 'gitops/teams/caller/objects'];
+export const APPLIED = ['quickstart', 'minimal', 'gitops/teams/provider/objects', 'gitops/teams/caller/objects'];
 
 export const readQuickstart = () => readObjects(join(examples, 'quickstart'));
 
@@ -18,7 +18,7 @@ const secret = (namespace, name, keyId, text) => ({
   stringData: { keyId, secret: text },
 });
 
-/** The objects of two teams from examples/gitops, with the Secrets that a vault would give. */
+/** The objects of two teams from examples/gitops, with the Secrets that a vault would give, and those of examples/minimal. */
 export const readGitops = () => [
   ...readObjects(join(examples, 'gitops/platform/base/namespaces.yaml')).filter(
     ({ metadata }) => metadata.name !== 'countersign-system',
@@ -26,6 +26,7 @@ export const readGitops = () => [
   ...APPLIED.filter((folder) => folder.startsWith('gitops/'))
     .flatMap((folder) => readObjects(join(examples, folder)))
     .filter(isOurs),
+  ...readObjects(join(examples, 'minimal')),
   secret('mobile', 'mobile-app', 'AKMOBILEAPP000000001', 'gitops-mobile-app-secret-1'),
   secret('mobile', 'partner', 'AKPARTNER00000000001', 'gitops-partner-secret-0001'),
   secret('shop', 'orders-backend', 'orders-backend-key', 'gitops-backend-secret-0001'),
@@ -59,5 +60,14 @@ export function gitopsCases() {
     { name: 'the partner in release', key: partner, path: list, status: 403 },
     { name: 'the partner creates in test', key: partner, method: 'POST', path: tested, body: {}, status: 403 },
   ];
-  return cases.map((each) => ({ dialect: 'Huawei', host: 'api.example.com', ...each, name: `gitops: ${each.name}` }));
+  const reader = { host: 'orders.example.org', path: '/v1/orders', key: { generated: 'shop/reader' } };
+  const minimal = [
+    { ...reader, name: 'its generated key lists', status: 200 },
+    { ...reader, name: 'another path', path: '/v1/others', status: 404 },
+    { ...reader, name: 'a key of the teams', key: mobile, status: 403 },
+  ];
+  return [
+    ...cases.map((each) => ({ host: 'api.example.com', ...each, name: `gitops: ${each.name}` })),
+    ...minimal.map((each) => ({ ...each, name: `minimal: ${each.name}` })),
+  ].map((each) => ({ dialect: 'Huawei', ...each }));
 }

@@ -10,7 +10,8 @@ export const KINDS = ['SignatureKey', 'ApiGroup', 'Authorization', 'UsagePlan'];
 export function readObjects(folder, words = {}) {
   const files = statSync(folder).isDirectory()
     ? readdirSync(folder, { recursive: true })
-        .filter((name) => /\.ya?ml$/.test(name))
+        // State of a gateway that has served the folder is no part of it.
+        .filter((name) => /\.ya?ml$/.test(name) && !/(^|\/)\./.test(name))
         .sort()
         .map((name) => join(folder, name))
     : [folder];
