@@ -113,6 +113,8 @@ export const groupSettings = ({
 export interface GroupsContext {
   readonly resources: ResourceSet;
   readonly context: TranslateContext;
+  /** `groupSettings(context)`. */
+  readonly settings: string;
   readonly keys: ReadonlyMap<ResourceKey, TranslatedKey>;
   readonly absence: Absence;
   readonly lost: LostByGroup;
@@ -123,11 +125,10 @@ export interface GroupsContext {
  * @param last is the answer where nothing differs.
  */
 export function translateGroups(
-  { resources, context, keys, absence, lost }: GroupsContext,
+  { resources, context, settings, keys, absence, lost }: GroupsContext,
   memo: Memo<TranslatedGroup>,
   last: ReadonlyMap<ResourceKey, TranslatedGroup> | undefined,
 ): ReadonlyMap<ResourceKey, TranslatedGroup> {
-  const settings = groupSettings(context);
   const groups = new Map<ResourceKey, TranslatedGroup>();
   for (const resource of inOrder(resources.ApiGroup)) {
     const { namespace, name: groupName } = resource.metadata;

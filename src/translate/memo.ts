@@ -1,3 +1,5 @@
+import { sameItems } from '../lib/same-items.js';
+
 /**
  * Remembers the result of a pure function per object identity. A resource object is a version (an unchanged
  * resource keeps its identity), so a result holds while the object and all else it was computed from are the same.
@@ -18,7 +20,7 @@ export class Memo<T> {
     isFresh: (value: T) => boolean = () => true,
   ): T {
     const entry = this.#entries.get(subject);
-    if (entry && sameMembers(entry.inputs, inputs) && isFresh(entry.value)) return entry.value;
+    if (entry && sameItems(entry.inputs, inputs) && isFresh(entry.value)) return entry.value;
     const value = compute(entry?.value);
     this.#entries.set(subject, { inputs, value });
     return value;
@@ -35,19 +37,16 @@ export class Last<T> {
    */
   get(inputs: readonly unknown[], compute: (last: T | undefined) => T, isFresh: (value: T) => boolean = () => true): T {
     const entry = this.#entry;
-    if (entry && sameMembers(entry.inputs, inputs) && isFresh(entry.value)) return entry.value;
+    if (entry && sameItems(entry.inputs, inputs) && isFresh(entry.value)) return entry.value;
     const value = compute(entry?.value);
     this.#entry = { inputs, value };
     return value;
   }
 }
 
-const sameMembers = (a: readonly unknown[], b: readonly unknown[]): boolean =>
-  a.length === b.length && a.every((member, i) => Object.is(member, b[i]));
-
 /** `next`, or `last` where that holds the same members in the same order: lists that stay keep their identity too. */
 export const sameList = <T>(last: readonly T[] | undefined, next: readonly T[]): readonly T[] =>
-  last && sameMembers(last, next) ? last : next;
+  last && sameItems(last, next) ? last : next;
 
 /** Whether both hold the same values under the same keys, in any order. */
 export const isSameMap = <T>(a: ReadonlyMap<string, T>, b: ReadonlyMap<string, T>): boolean => {

@@ -96,9 +96,10 @@ export function translate(
     resolveClaims(resources, context),
   );
   const { lost } = claims;
+  const settings = groupSettings(context);
   const groups = memo.allGroups.get(
-    [resources.ApiGroup, resources.Service, resources.Secret, keys, lost, groupSettings(context), ...absenceInputs],
-    (last) => translateGroups({ resources, context, keys: keys.byKey, absence, lost }, memo.groups, last),
+    [resources.ApiGroup, resources.Service, resources.Secret, keys, lost, settings, ...absenceInputs],
+    (last) => translateGroups({ resources, context, settings, keys: keys.byKey, absence, lost }, memo.groups, last),
   );
   const heldPlaces = holdPlaces(resources, claims, memo.heldPlaces);
 

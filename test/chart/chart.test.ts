@@ -22,7 +22,8 @@ import {
   ownNamespaceRules,
 } from '../../src/provider/kubernetes/rbac.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
-import { findProgram, manifestsOf, renderObjects } from '../../scripts/chart/render.mjs';
+import { manifestsOf, renderObjects } from '../../scripts/chart/render.mjs';
+import { findProgram } from '../support/find-program.js';
 import {
   CHART,
   containersOf,

@@ -19,6 +19,7 @@ import { summarize } from '../../src/policy/epoch.js';
 import { CONTENT_TYPES, EPOCH_TYPE, POLICY_RESOURCE_TYPES } from '../../src/policy/resource-types.js';
 import { hostsOf } from '../../src/xds/render/mounts.js';
 import { leavesOf, routeTree, type Leaf } from '../../src/xds/render/route-tree.js';
+import { DEFAULT_RENDER_OPTIONS } from '../../src/xds/render/options.js';
 import { renderSnapshot } from '../../src/xds/render/snapshot.js';
 import { DeltaStream } from '../../src/xds/server/delta-stream.js';
 import { createPlane } from '../../src/xds/server/plane.js';
@@ -376,11 +377,9 @@ describe('what Envoy gets', () => {
     }),
   });
   const OPTIONS = {
+    ...DEFAULT_RENDER_OPTIONS,
     http: { address: '127.0.0.1', port: 8080 },
     https: undefined,
-    authz: { timeoutMs: 500 },
-    trustedHops: 0,
-    caBundlePath: '/etc/ca.pem',
   };
   const envoyGroup = ({
     group,

@@ -117,17 +117,7 @@ async function runAlone(config: Config, log: Logger): Promise<number> {
     log,
     onState: () => admin.update(),
   });
-  return serveUntilSignal({
-    log,
-    start: async () => {
-      await admin.start();
-      await worker.start();
-    },
-    close: async () => {
-      await worker.close();
-      await admin.close();
-    },
-  });
+  return serveWithAdmin(admin, worker, log);
 }
 
 async function runSupervisor(config: Config, log: Logger): Promise<number> {
@@ -144,17 +134,26 @@ async function runSupervisor(config: Config, log: Logger): Promise<number> {
     log,
     onState: () => admin.update(),
   });
-  return serveUntilSignal({
+  return serveWithAdmin(admin, supervisor, log);
+}
+
+/** The admin address is there before, so that it can tell what a start waits for, and after. */
+const serveWithAdmin = (admin: Part, served: Part, log: Logger): Promise<number> =>
+  serveUntilSignal({
     log,
     start: async () => {
       await admin.start();
-      supervisor.start();
+      await served.start();
     },
     close: async () => {
-      await supervisor.close();
+      await served.close();
       await admin.close();
     },
   });
+
+interface Part {
+  start(): Promise<unknown> | void;
+  close(): Promise<void>;
 }
 
 interface Answers {

@@ -28,6 +28,3 @@ export const socketAddress = (address: string, port: number): Address =>
 
 export const pipeAddress = (path: string, mode = 0): Address =>
   create(AddressSchema, { address: { case: 'pipe', value: { path, mode } } });
-
-export const sameItems = (a: readonly unknown[], b: readonly unknown[]): boolean =>
-  a.length === b.length && a.every((item, i) => item === b[i]);

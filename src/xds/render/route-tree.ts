@@ -5,7 +5,7 @@
  */
 import { compareText } from '../../lib/compare-text.js';
 import type { Entry, Host, Mount, PathRule } from './mounts.js';
-import { sameItems } from './messages.js';
+import { sameItems } from '../../lib/same-items.js';
 
 export interface Leaf {
   readonly key: string;

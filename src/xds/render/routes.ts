@@ -20,12 +20,13 @@ import {
 import { RegexMatcherSchema, type RegexMatcher } from '../../gen/envoy/type/matcher/v3/regex_pb.js';
 import { StringMatcherSchema, type StringMatcher } from '../../gen/envoy/type/matcher/v3/string_pb.js';
 import { Matcher_MatcherTree_MatchMapSchema, Matcher_OnMatchSchema } from '../../gen/xds/type/matcher/v3/matcher_pb.js';
+import { sameItems } from '../../lib/same-items.js';
 import type { Cors, Model, Route } from '../../model/model.js';
 import { clusterName, CORS_FILTER, EXT_AUTHZ_FILTER, ROUTE_CONFIGURATION, virtualHostName } from '../names.js';
 import { corsPolicy } from './cors.js';
 import { extAuthzRoute, previousHosts } from './ext-authz.js';
 import { guardRules, headerInput } from './guard.js';
-import { any, duration, sameItems } from './messages.js';
+import { any, duration } from './messages.js';
 import { hostsOf, type Entry, type Host, type Mount } from './mounts.js';
 import { templateRegex } from './regex.js';
 import { familiesOf, leavesOf, type Leaf } from './route-tree.js';
