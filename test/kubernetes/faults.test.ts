@@ -3,41 +3,10 @@ import { eventually } from '../support/eventually.js';
 import { findKubeBinaries } from '../support/kube-api-server.js';
 import type { OperatorPlane } from '../support/operator-plane.js';
 import { askAll, shopGrant, shopGroup, shopKey, shopSecret, startShop } from '../support/shop.js';
+import { throttleUser } from '../support/throttled-user.js';
 
 const binaries = findKubeBinaries();
 
-/** The API server refuses every request of the operator with 429. */
-const NO_REQUESTS = {
-  prioritylevelconfigurations: {
-    apiVersion: 'flowcontrol.apiserver.k8s.io/v1',
-    kind: 'PriorityLevelConfiguration',
-    metadata: { name: 'none' },
-    spec: {
-      type: 'Limited',
-      limited: {
-        nominalConcurrencyShares: 0,
-        lendablePercent: 0,
-        borrowingLimitPercent: 0,
-        limitResponse: { type: 'Reject' },
-      },
-    },
-  },
-  flowschemas: {
-    apiVersion: 'flowcontrol.apiserver.k8s.io/v1',
-    kind: 'FlowSchema',
-    metadata: { name: 'none-for-operator' },
-    spec: {
-      priorityLevelConfiguration: { name: 'none' },
-      matchingPrecedence: 2,
-      rules: [
-        {
-          subjects: [{ kind: 'User', user: { name: 'operator' } }],
-          resourceRules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'], namespaces: ['*'], clusterScope: true }],
-        },
-      ],
-    },
-  },
-};
 const SOON = { withinMs: 30_000, everyMs: 20 };
 
 if (typeof binaries === 'string') {
@@ -60,6 +29,7 @@ if (typeof binaries === 'string') {
     const setState = (state: 'Enabled' | 'Disabled') => operator.apply(shopKey('caller', { state })[0]!);
     const serves = (expected: number, within = SOON) =>
       eventually(async () => expect(await statuses()).toEqual([expected]), within);
+    const leadershipsLost = () => operator.replicas[0]!.output().split('does not lead any more').length;
     const programmed = (name: string, expected: object, kind = 'SignatureKey') =>
       eventually(async () => expect(await operator.condition(kind, name, 'Programmed')).toMatchObject(expected), SOON);
 
@@ -85,37 +55,32 @@ if (typeof binaries === 'string') {
         [
           'an API server that answers 429 to everything',
           async () => {
-            const limits = '/apis/flowcontrol.apiserver.k8s.io/v1';
-            for (const [plural, body] of Object.entries(NO_REQUESTS))
-              expect(await operator.server.request('POST', `${limits}/${plural}`, body)).toMatchObject({ status: 201 });
-            // An answer needs time between two resets.
+            const before = leadershipsLost();
+            const relieve = await throttleUser(operator.server, 'operator', 'token-renewed');
+            // Once: on cores that are shared an answer may need longer than there is between two resets.
+            operator.proxy.reset();
             await eventually(
-              () => {
-                operator.proxy.reset();
-                expect(operator.replicas[0]!.output()).toContain('429');
-              },
-              { withinMs: 30_000, everyMs: 1_000 },
+              () => expect(operator.replicas[0]!.output()).toMatch(/watch of \w+ ended \(Refused: [^)]*: 429/),
+              SOON,
             );
             const accepted = operator.proxy.accepted;
             const startedMs = performance.now();
             await setState('Disabled');
-            await eventually(() => expect(operator.replicas[0]!.output()).toContain('does not lead any more'), SOON);
+            await eventually(() => expect(leadershipsLost()).toBeGreaterThan(before), SOON);
             expect(await statuses()).toEqual([200]);
             // No hot loop meanwhile.
             const seconds = (performance.now() - startedMs) / 1000;
             expect((operator.proxy.accepted - accepted) / 8 / (seconds + 1)).toBeLessThan(5);
-            for (const [plural, { metadata }] of Object.entries(NO_REQUESTS))
-              await operator.server.request('DELETE', `${limits}/${plural}/${metadata.name}`);
+            await relieve();
           },
         ],
         [
           'a stall of everything, until the controller has ceased to lead',
           async () => {
-            const lost = () => operator.replicas[0]!.output().split('does not lead any more').length;
-            const before = lost();
+            const before = leadershipsLost();
             operator.proxy.stall();
             await setState('Disabled');
-            await eventually(() => expect(lost()).toBeGreaterThan(before), SOON);
+            await eventually(() => expect(leadershipsLost()).toBeGreaterThan(before), SOON);
             expect(await statuses()).toEqual([200]);
             operator.proxy.resume();
           },
@@ -144,7 +109,7 @@ if (typeof binaries === 'string') {
           await setState('Enabled');
           await serves(200);
         },
-        60_000,
+        120_000,
       );
     });
 
