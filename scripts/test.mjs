@@ -1,8 +1,9 @@
 // Runs the test suites and says, line by line, which did not run and why.
 // Usage: node scripts/test.mjs [--all] [SUITE...] [-- JEST ARGS]
+//        node scripts/test.mjs --failed   the files that failed in the last run, one after the other
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -12,6 +13,8 @@ const dashes = argv.indexOf('--');
 const jestArgs = dashes < 0 ? [] : argv.slice(dashes + 1);
 const words = dashes < 0 ? argv : argv.slice(0, dashes);
 const all = words.includes('--all');
+const report = join(root, 'node_modules/.cache/jest-report.json');
+const readReport = () => JSON.parse(readFileSync(report, 'utf8'));
 const only = words.filter((w) => !w.startsWith('--'));
 
 if (!existsSync('node_modules/jest')) {
@@ -70,7 +73,19 @@ const suites = [
 ].filter((s) => existsSync(join('test', s.name)));
 
 const chosen = [];
-for (const suite of suites) {
+if (words.includes('--failed')) {
+  const files = existsSync(report) ? readReport().testResults.filter(({ status }) => status === 'failed') : [];
+  for (const { name } of files) {
+    console.log(`again: ${relative(root, name)}`);
+    chosen.push(name);
+  }
+  if (chosen.length === 0) {
+    console.log('no file failed in the last run');
+    process.exit(0);
+  }
+  jestArgs.push('--runInBand');
+}
+for (const suite of chosen.length > 0 ? [] : suites) {
   if (only.length > 0 && !only.includes(suite.name)) continue;
   if (suite.all && !all && only.length === 0) {
     console.log(`suite ${suite.name}: not run (npm run test:all runs it): ${suite.about}`);
@@ -84,7 +99,6 @@ for (const suite of suites) {
   }
 }
 
-const report = join(root, 'node_modules/.cache/jest-report.json');
 rmSync(report, { force: true });
 const run = spawnSync(
   join(root, 'node_modules/.bin/node'),
@@ -105,9 +119,7 @@ if (!existsSync(report)) {
   console.log('0 passed, 1 failed');
   process.exit(1);
 }
-const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests, testResults } = JSON.parse(
-  readFileSync(report, 'utf8'),
-);
+const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests, testResults } = readReport();
 // A file that fails to load has no failed test of its own: count it, so that the line cannot look green.
 const brokenFiles = testResults.filter(
   (r) => r.status === 'failed' && r.assertionResults.every((a) => a.status !== 'failed'),
