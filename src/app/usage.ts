@@ -1,9 +1,11 @@
 /** What the callers of plans have used: the counters that a model says there are, as the store has them. */
+import type { Problem } from '../api/problem.js';
 import { keySubject, counterName, planSubject } from '../authz/counters.js';
 import type { Config } from '../config/settings.js';
 import { AppError } from '../lib/errors.js';
 import type { Model, Plan, Quota, RateLimit, Target } from '../model/model.js';
 import type { CounterAdministration, CounterReference } from '../ratelimit/administration.js';
+import { StoreUnavailableError } from '../ratelimit/errors.js';
 import { connectAdministration } from '../ratelimit/redis/administration.js';
 import { redisPlaceOf, storeAccessOf } from './store-place.js';
 
@@ -37,16 +39,51 @@ export interface UsageFilter {
   readonly environment?: string | undefined;
 }
 
-/** @throws AppError when the configuration keeps counters in memory, where only `run` itself sees them. */
-export async function openAdministration(config: Config): Promise<CounterAdministration> {
+/** What else a person can do whose machine does not reach the store of a cluster. */
+const FORWARD =
+  'outside of the cluster: `kubectl port-forward -n NAMESPACE service/REDIS 6379`, and --redis-url redis://127.0.0.1:6379';
+
+/**
+ * @param inCluster the store is that of an installation on Kubernetes.
+ * @throws AppError when the configuration keeps counters in memory, where only `run` itself sees them, and when the
+ * store cannot be reached.
+ */
+export async function openAdministration(
+  config: Config,
+  { inCluster }: { readonly inCluster: boolean },
+): Promise<CounterAdministration> {
+  const hint = inCluster ? `; ${FORWARD}` : '';
   const place = redisPlaceOf(config);
   if (!place)
     throw new AppError(
       'ERR_NO_STORE',
-      'counters in memory can only be seen by the gateway itself; name the store with --redis-url, --redis-sentinel or --redis-cluster',
+      `counters in memory can only be seen by the gateway itself; name the store with --redis-url, --redis-sentinel or --redis-cluster${hint}`,
     );
   const { servers, sentinels } = storeAccessOf(config);
-  return connectAdministration({ ...place, ...servers, sentinelAccess: sentinels });
+  try {
+    return await connectAdministration({ ...place, ...servers, sentinelAccess: sentinels });
+  } catch (error) {
+    if (error instanceof StoreUnavailableError && inCluster)
+      throw new StoreUnavailableError(`${error.message}${hint}`, { cause: error });
+    throw error;
+  }
+}
+
+/** Why counters of a plan may be missing: its keys or APIs were not found. */
+const MISSING = new Set<Problem['reason']>([
+  ...(['KeyNotFound', 'DuplicateKeyID', 'SecretNotReady', 'KeyUsageMismatch'] as const),
+  ...(['ApiGroupNotFound', 'EnvironmentNotFound', 'ApiNotFound'] as const),
+]);
+
+/** What is wrong with the plans that the filter names. */
+export function missingCounters(model: Model, problems: readonly Problem[], { plan }: UsageFilter): Problem[] {
+  const wanted = [plan, model.plans.find(({ planId }) => planId === plan)?.key];
+  return problems.filter(
+    ({ object: { kind, namespace, name }, reason, severity }) =>
+      kind === 'UsagePlan' &&
+      (plan === undefined || wanted.includes(name) || wanted.includes(`${namespace}/${name}`)) &&
+      (severity === 'error' || MISSING.has(reason)),
+  );
 }
 
 /** In the order of plans, limits and keys. */

@@ -2,11 +2,12 @@
  * A Git repository that a cluster is made from, as `lint --gitops` reads it: it holds objects of other kinds, and
  * never the Secrets themselves.
  */
-import { KEY_SECRET_TYPE, KINDS, type SignatureKey } from '../api/types.js';
+import { KINDS, type SignatureKey } from '../api/types.js';
 import { isForeign, SOPS_PATH } from '../provider/file/manifest-objects.js';
 import type { InputProblem } from '../provider/provider.js';
-import { CORE_KINDS, SecretResource } from '../resources/core-resources.js';
+import { CORE_KINDS } from '../resources/core-resources.js';
 import { resourceKey, type ResourceSet } from '../resources/resource-set.js';
+import { StandInSecret } from '../resources/stand-in-secret.js';
 
 const READ_KINDS: readonly string[] = [...KINDS, ...CORE_KINDS];
 
@@ -25,16 +26,11 @@ export const ofOurs = (problems: readonly InputProblem[]): InputProblem[] =>
 const isEncrypted = ({ object, path }: InputProblem): boolean => object.kind === 'Secret' && path === SOPS_PATH;
 
 /** For every key whose `secretRef` finds nothing: a Secret that fits it, so that all the rest is checked. */
-export function standInSecrets({ SignatureKey, Secret }: ResourceSet): SecretResource[] {
+export function standInSecrets({ SignatureKey, Secret }: ResourceSet): StandInSecret[] {
   return [...SignatureKey.values()].flatMap(({ metadata: { namespace, name: keyName }, spec }) => {
     const { secretRef } = spec;
     if (!secretRef || Secret.has(resourceKey(namespace, secretRef.name))) return [];
-    const data = { keyId: spec.keyID ?? standInId(spec, keyName), secret: 'stand-in-secret0' };
-    return new SecretResource(
-      { name: secretRef.name, namespace },
-      KEY_SECRET_TYPE,
-      new Map(Object.entries(data).map(([field, text]) => [field, Buffer.from(text)])),
-    );
+    return new StandInSecret(namespace, secretRef.name, spec.keyID ?? standInId(spec, keyName));
   });
 }
 

@@ -36,6 +36,7 @@ const XDS_FILES = [...XDS, 'render'] as const;
 const DATA_PLANE = ['authorizer', 'bootstrap'] as const;
 /** What asks a Kubernetes API. */
 const KUBERNETES = ['controller', 'status'] as const;
+const CLUSTER_OBJECTS = [...KUBERNETES, 'usage'] as const;
 
 export const SETTINGS = {
   httpAddress: {
@@ -275,14 +276,14 @@ export const SETTINGS = {
     kind: kinds.path,
     defaultText: 'the service account of the pod, else KUBECONFIG, else ~/.kube/config',
     about: 'How the Kubernetes API is reached.',
-    commands: KUBERNETES,
+    commands: CLUSTER_OBJECTS,
   },
   context: {
     flag: '--context',
     kind: kinds.text,
     defaultText: 'the current one',
     about: 'Context of the kubeconfig.',
-    commands: KUBERNETES,
+    commands: CLUSTER_OBJECTS,
   },
   namespace: {
     flag: '--namespace',
@@ -298,7 +299,7 @@ export const SETTINGS = {
     default: [],
     defaultText: 'all',
     about: 'Namespace whose objects are served. Repeatable.',
-    commands: KUBERNETES,
+    commands: CLUSTER_OBJECTS,
   },
   clusterDomain: {
     flag: '--cluster-domain',

@@ -10,6 +10,7 @@ import { hexHash } from '../lib/stable-hash.js';
 import type { ResourceKey } from '../model/model.js';
 import type { SecretResource } from '../resources/core-resources.js';
 import { keyOf, resourceKey, type ResourceSet } from '../resources/resource-set.js';
+import { StandInSecret } from '../resources/stand-in-secret.js';
 
 const DEFAULT_GRACE_MS = 72 * 3_600_000;
 /** Kubernetes bounds names to 253 characters. */
@@ -129,8 +130,10 @@ function seededKeyId(key: ResourceKey, idSeed: string): string {
 /**
  * Whether the id in a generated Secret is the one that was made for this key. Whoever owns a key can edit its Secret:
  * with the id of another tenant in it an old key would go before the other's, or come after it when that is deleted.
+ * A stand-in has the id of the key's status, which the controller has judged.
  */
 export function isOwnId(key: ResourceKey, secret: SecretResource): boolean {
+  if (secret instanceof StandInSecret) return true;
   const idSeed = secret.text('idSeed');
   return idSeed !== undefined && secret.text('keyId') === seededKeyId(key, idSeed);
 }

@@ -6,6 +6,7 @@ import { AppError, errorMessage } from '../../lib/errors.js';
 import { createKubeApi, hasStatus, KubeApiError, type KubeApi } from '../../provider/kubernetes/kube-api.js';
 import { LEASE, OUR_TYPES } from '../../provider/kubernetes/resource-types.js';
 import { isRecord } from '../../resources/core-resources.js';
+import { listAll } from '../kubernetes/list-all.js';
 import {
   buildReport,
   readinessOf,
@@ -16,7 +17,6 @@ import {
 } from './status-report.js';
 
 const TIMEOUT_MS = 15_000;
-const PAGE_SIZE = 500;
 const DEFAULT_NAMESPACE = 'countersign-system';
 /** A leader that did not renew for this many lease times is gone; clocks of machines differ. */
 const LATE_LEASES = 2;
@@ -108,12 +108,10 @@ async function listObjects(api: KubeApi, namespaces: readonly string[]): Promise
   const objects: ObjectReadiness[] = [];
   const refused: Kind[] = [];
   const absent: Kind[] = [];
-  const places = namespaces.length === 0 ? [undefined] : namespaces;
   await Promise.all(
     KINDS.map(async (kind) => {
       try {
-        const lists = await Promise.all(places.map((namespace) => listKind(api, kind, namespace)));
-        objects.push(...lists.flat());
+        objects.push(...(await listKind(api, kind, namespaces)));
       } catch (error) {
         if (hasStatus(error, 403)) refused.push(kind);
         else if (hasStatus(error, 404)) absent.push(kind);
@@ -126,24 +124,16 @@ async function listObjects(api: KubeApi, namespaces: readonly string[]): Promise
   return { objects, refused: KINDS.filter((kind) => refused.includes(kind)), faults };
 }
 
-async function listKind(api: KubeApi, kind: Kind, namespace: string | undefined): Promise<ObjectReadiness[]> {
-  const found: ObjectReadiness[] = [];
-  let continueToken: string | undefined;
-  do {
-    const page = await api.list(OUR_TYPES[kind], { namespace, limit: PAGE_SIZE, continueToken });
-    for (const { metadata, status } of page.items) {
-      const { namespace: owner, name, generation } = isRecord(metadata) ? metadata : {};
-      found.push(
-        readinessOf(
-          { kind, namespace: String(owner), name: String(name) },
-          status,
-          typeof generation === 'number' ? generation : undefined,
-        ),
-      );
-    }
-    continueToken = page.continueToken;
-  } while (continueToken !== undefined);
-  return found;
+async function listKind(api: KubeApi, kind: Kind, namespaces: readonly string[]): Promise<readonly ObjectReadiness[]> {
+  const objects = await listAll(api, OUR_TYPES[kind], namespaces);
+  return objects.map(({ metadata, status }) => {
+    const { namespace, name, generation } = isRecord(metadata) ? metadata : {};
+    return readinessOf(
+      { kind, namespace: String(namespace), name: String(name) },
+      status,
+      typeof generation === 'number' ? generation : undefined,
+    );
+  });
 }
 
 interface FoundLease {

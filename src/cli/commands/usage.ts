@@ -2,17 +2,22 @@
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { Option, type Command } from 'commander';
+import type { StoredPlans } from '../../app/kubernetes/stored-plans.js';
 import type { UsageCounter, UsageFilter } from '../../app/usage.js';
+import { keyOf, SETTINGS, type Config } from '../../config/settings.js';
+import { AppError } from '../../lib/errors.js';
 import { CommandError, EXIT, type CommandIo } from '../io.js';
 import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
 
 type FilterFlags = SettingFlags & UsageFilter;
 
+const DIR_ABOUT = 'folder of YAML. Default: the objects of a cluster, read with your rights';
+
 export function addUsageCommand(program: Command, io: CommandIo): void {
   const usage = program
     .command('usage')
     .description('what callers have used of their plans, how much that may be and when it begins anew')
-    .argument('<dir>', 'folder of YAML')
+    .argument('[dir]', DIR_ABOUT)
     .addOption(new Option('--output <format>').choices(['text', 'json']).default('text'))
     // So that `usage set DIR --plan P` gives its options to `set`.
     .enablePositionalOptions();
@@ -26,30 +31,33 @@ Examples:
   countersign usage config/ --plan gold --key mobile-app --output json
   countersign usage set config/ --plan gold --key mobile-app --limit monthly --used 120000
   countersign usage reset config/ --plan gold --key mobile-app
+  kubectl port-forward -n redis service/redis 6379 &
+  countersign usage --context production --watch-namespace shop --redis-url redis://127.0.0.1:6379
 
+In a cluster SignatureKeys, ApiGroups and UsagePlans are read, as the role viewer may, and no Secrets.
 A rate shows the tokens that are not back yet of its burst. Authorizers that have just refused a caller see a
 change within two seconds.`,
     )
-    .action(async (dir: string, flags: FilterFlags & { output: 'text' | 'json' }) => show(dir, flags, io));
+    .action(async (dir: string | undefined, flags: FilterFlags & { output: 'text' | 'json' }) => show(dir, flags, io));
 
   const set = usage
     .command('set')
     .description('set what a quota has used in its current window: carry over what was used elsewhere')
-    .argument('<dir>', 'folder of YAML')
+    .argument('[dir]', DIR_ABOUT)
     .requiredOption('--used <count>', 'requests used')
     .option('--yes', 'do not ask');
   addFilters(set);
-  addSettings(set, 'usage').action(async (dir: string, flags: FilterFlags & { used: string; yes?: boolean }) =>
-    setUsed(dir, flags, io),
+  addSettings(set, 'usage').action(
+    async (dir: string | undefined, flags: FilterFlags & { used: string; yes?: boolean }) => setUsed(dir, flags, io),
   );
 
   const reset = usage
     .command('reset')
     .description('forget what was used: of a plan, a key, or one limit')
-    .argument('<dir>', 'folder of YAML')
+    .argument('[dir]', DIR_ABOUT)
     .option('--yes', 'do not ask');
   addFilters(reset);
-  addSettings(reset, 'usage').action(async (dir: string, flags: FilterFlags & { yes?: boolean }) =>
+  addSettings(reset, 'usage').action(async (dir: string | undefined, flags: FilterFlags & { yes?: boolean }) =>
     resetUsage(dir, flags, io),
   );
 }
@@ -64,23 +72,76 @@ function addFilters(command: Command): void {
 }
 
 /** The counters that the flags select, and the store. */
-async function open(dir: string, flags: FilterFlags, io: CommandIo) {
+async function open(dir: string | undefined, flags: FilterFlags, io: CommandIo) {
   const config = readSettings(flags, io);
-  const [{ loadFolder }, { openAdministration, usageCounters }] = await Promise.all([
-    import('../load-folder.js'),
-    import('../../app/usage.js'),
-  ]);
-  const { translation } = await loadFolder(dir, config, io);
-  const counters = usageCounters(translation.model, flags);
+  const { openAdministration, usageCounters } = await import('../../app/usage.js');
+  const inCluster = dir === undefined;
+  const { model, unjudgedKeys, origin, tells } = inCluster
+    ? await plansOfCluster(config, flags, io)
+    : await plansOfFolder(dir, config, flags, io);
+  const counters = usageCounters(model, flags);
   if (counters.length === 0)
     throw new CommandError(
-      'no enabled plan has such a limit for such a key; `countersign lint` tells what is wrong with a plan',
+      `no enabled plan has such a limit for such a key; ${tells} tells what is wrong with a plan`,
       EXIT.failed,
     );
-  return { counters, administration: await openAdministration(config) };
+  const doubtful = unjudgedKeys.filter((key) =>
+    counters.some((counter) => counter.key === key && namespaceOf(counter.plan) !== namespaceOf(key)),
+  );
+  if (doubtful.length > 0)
+    io.stderr(
+      `note: Namespaces may not be read, so keys are taken to admit the plans that name them: ${doubtful.join(', ')}\n`,
+    );
+  return { counters, origin, administration: await openAdministration(config, { inCluster }) };
 }
 
-async function show(dir: string, flags: FilterFlags & { output: 'text' | 'json' }, io: CommandIo): Promise<void> {
+interface Plans extends Pick<StoredPlans, 'model' | 'unjudgedKeys'> {
+  /** For a question; empty where it is plain. */
+  readonly origin: string;
+  /** What tells more of a plan. */
+  readonly tells: string;
+}
+
+async function plansOfFolder(dir: string, config: Config, flags: FilterFlags, io: CommandIo): Promise<Plans> {
+  const given = CLUSTER_FLAGS.filter((name) => flags[keyOf(SETTINGS[name])] !== undefined);
+  if (given.length > 0)
+    throw new CommandError(
+      `${given.map((name) => SETTINGS[name].flag).join(', ')}: of a cluster, and ${dir} is a folder; give one of them`,
+    );
+  const { loadFolder } = await import('../load-folder.js');
+  const { translation } = await loadFolder(dir, config, io);
+  return { model: translation.model, unjudgedKeys: [], origin: '', tells: '`countersign lint`' };
+}
+
+async function plansOfCluster(config: Config, flags: FilterFlags, io: CommandIo): Promise<Plans> {
+  const [{ readStoredPlans }, { missingCounters }, { formatProblem }, { defaultKubeconfig }, { systemClock }] =
+    await Promise.all([
+      import('../../app/kubernetes/stored-plans.js'),
+      import('../../app/usage.js'),
+      import('../../app/problem-text.js'),
+      import('../../config/kubeconfig.js'),
+      import('../../lib/clock.js'),
+    ]);
+  const kubeconfig = config.kubeconfig ?? defaultKubeconfig(io.environment);
+  try {
+    const { model, problems, server, unjudgedKeys } = await readStoredPlans({ config, kubeconfig, clock: systemClock });
+    for (const problem of missingCounters(model, problems, flags))
+      io.stderr(`${formatProblem({ ...problem, file: '', line: 0, column: 0 })}\n`);
+    return { model, unjudgedKeys, origin: ` (cluster ${server})`, tells: '`kubectl describe usageplan`' };
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'ERR_KUBECONFIG')
+      throw new CommandError(`${error.message}; for a folder: countersign usage DIR`, EXIT.failed);
+    throw error;
+  }
+}
+
+const CLUSTER_FLAGS = ['kubeconfig', 'context', 'watchNamespaces'] as const;
+
+async function show(
+  dir: string | undefined,
+  flags: FilterFlags & { output: 'text' | 'json' },
+  io: CommandIo,
+): Promise<void> {
   const { counters, administration } = await open(dir, flags, io);
   try {
     const states = await administration.read(counters.map(({ reference }) => reference));
@@ -96,13 +157,13 @@ async function show(dir: string, flags: FilterFlags & { output: 'text' | 'json' 
 }
 
 async function setUsed(
-  dir: string,
+  dir: string | undefined,
   flags: FilterFlags & { used: string; yes?: boolean },
   io: CommandIo,
 ): Promise<void> {
   const used = /^\d{1,15}$/.test(flags.used) ? Number(flags.used) : NaN;
   if (!Number.isSafeInteger(used)) throw new CommandError('--used must be a whole number of requests');
-  const { counters, administration } = await open(dir, flags, io);
+  const { counters, origin, administration } = await open(dir, flags, io);
   try {
     const [counter] = counters;
     if (counters.length > 1 || !counter)
@@ -114,7 +175,7 @@ async function setUsed(
       throw new CommandError(`${nameOf(counter)} is a rate: it can be reset, only a quota can be set`);
     const [state] = await administration.read([reference]);
     await confirm(
-      `set ${nameOf(counter)} from ${String(state?.used)} to ${String(used)} of ${String(state?.limit)}`,
+      `set ${nameOf(counter)} from ${String(state?.used)} to ${String(used)} of ${String(state?.limit)}${origin}`,
       flags,
       io,
     );
@@ -125,13 +186,21 @@ async function setUsed(
   }
 }
 
-async function resetUsage(dir: string, flags: FilterFlags & { yes?: boolean }, io: CommandIo): Promise<void> {
+async function resetUsage(
+  dir: string | undefined,
+  flags: FilterFlags & { yes?: boolean },
+  io: CommandIo,
+): Promise<void> {
   if (flags.plan === undefined && flags.key === undefined) throw new CommandError('reset needs --plan or --key');
-  const { counters, administration } = await open(dir, flags, io);
+  const { counters, origin, administration } = await open(dir, flags, io);
   try {
     const names = counters.map(nameOf);
     const told = names.length > 5 ? [...names.slice(0, 5), `… ${String(names.length - 5)} more`] : names;
-    await confirm(`forget what was used of ${String(names.length)} counter(s):\n${told.join('\n')}\n`, flags, io);
+    await confirm(
+      `forget what was used of ${String(names.length)} counter(s)${origin}:\n${told.join('\n')}\n`,
+      flags,
+      io,
+    );
     for (const { reference } of counters) await administration.reset(reference);
     io.stdout(`${String(names.length)} counter(s) reset\n`);
   } finally {
@@ -150,6 +219,8 @@ async function confirm(what: string, { yes }: { readonly yes?: boolean }, io: Co
   }
   throw new CommandError('nothing was changed', EXIT.failed);
 }
+
+const namespaceOf = (key: string): string => key.split('/')[0] ?? '';
 
 const nameOf = ({ plan, limit, keyID, api, environment }: UsageCounter): string =>
   [`${plan} ${limit}`, keyID, api === undefined ? undefined : `${api} in ${environment ?? ''}`]

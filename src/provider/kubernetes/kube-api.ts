@@ -119,6 +119,8 @@ export class KubeApiError extends AppError {
 class SilenceError extends Error {}
 
 export interface ConnectedKubeApi extends KubeApi {
+  /** `https://host:port`, perhaps with a path. */
+  readonly server: string;
   /** Breaks every connection; what was on its way fails, watches go on over new ones. */
   resetConnections(): void;
 }
@@ -175,6 +177,10 @@ class HttpKubeApi implements ConnectedKubeApi {
 
   get namespace(): string | undefined {
     return this.#credentials.namespace;
+  }
+
+  get server(): string {
+    return this.#credentials.server;
   }
 
   async list(type: ResourceType, options: ListOptions = {}): Promise<ListPage> {

@@ -38,7 +38,12 @@ export async function loadCredentials({ kubeconfig, context }: KubeLocation): Pr
   try {
     if (kubeconfig === undefined) config.loadFromCluster();
     else config.loadFromFile(kubeconfig);
-    if (context !== undefined) config.setCurrentContext(context);
+    if (context !== undefined) {
+      const known = config.getContexts().map(({ name }) => name);
+      if (!known.includes(context))
+        throw new Error(`there is no context ${context}${known.length === 0 ? '' : `; it has ${known.join(', ')}`}`);
+      config.setCurrentContext(context);
+    }
     tokenFile =
       kubeconfig === undefined
         ? clusterTokenFile(config.getCurrentUser())
