@@ -81,14 +81,15 @@ All is ready.
     expect(exitCode).toBe(1);
     expect(stdout).toMatch(/SignatureKey +2 +3 +1 Disabled, 1 Ready, 1 SecretNotFound/);
     expect(stdout).toMatch(
-      /NOT READY \(1\)\n {2}SignatureKey shop\/half {2}SecretNotFound {2}.*Secret half does not exist/,
+      /NOT READY \(1\)\n {2}\S+\/more\.yaml:10:5: SignatureKey shop\/half {2}SecretNotFound {2}.*Secret half does not exist/,
     );
-    expect(stdout).toMatch(/PROBLEMS \(1\)\n {2}error .*broken\.yaml/);
+    expect(stdout).toMatch(/PROBLEMS \(1\)\n {2}\S+\/broken\.yaml:1:5: error {2}Invalid {2}[^/]+\n/);
     expect(stdout).toContain('Not all is ready: 1 of 5 objects, 1 error.\n');
     const { stdout: json } = await status('--output', 'json');
     expect(JSON.parse(json)).toMatchObject({
       ok: false,
       notReady: [{ kind: 'SignatureKey', namespace: 'shop', name: 'half', ready: 'False', reason: 'SecretNotFound' }],
+      problems: [{ object: '', place: { file: expect.stringMatching(/broken\.yaml$/), line: 1, column: 5 } }],
       limiter: { mode: 'Memory', healthy: true },
       unknown: [],
     });
@@ -102,6 +103,12 @@ test('without a cluster says how a folder that is served is asked', async () => 
   expect(stderr).toContain(
     'no kubeconfig is given; for a folder that `countersign run` serves: --url http://127.0.0.1:8081',
   );
+});
+
+test('a folder is told what to ask instead', async () => {
+  const { stderr, exitCode } = await runCli(['status', 'config/']);
+  expect(exitCode).toBe(2);
+  expect(stderr).toMatch(/takes no folder; .*--url http:\/\/127\.0\.0\.1:8081; .*countersign lint config\//);
 });
 
 describe('of a page', () => {

@@ -5,6 +5,13 @@
 import { KINDS, type Kind } from '../../api/types.js';
 import { isRecord } from '../../resources/core-resources.js';
 
+/** Where a file says it, both 1-based; objects of a cluster have none. */
+export interface FilePlace {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
 /** One object, as its Ready condition tells. */
 export interface ObjectReadiness {
   readonly kind: Kind;
@@ -13,6 +20,8 @@ export interface ObjectReadiness {
   readonly ready: 'True' | 'False' | 'Unknown';
   readonly reason: string;
   readonly message: string;
+  /** Of its first problem. */
+  readonly place?: FilePlace;
 }
 
 export interface KindSummary {
@@ -50,6 +59,7 @@ export interface ProblemReport {
   readonly object: string;
   readonly path: string;
   readonly message: string;
+  readonly place?: FilePlace;
 }
 
 /** The `/status` page of a `controller` or `run`. */
@@ -113,13 +123,21 @@ export function buildReport({ source, leader, objects, process, faults = [], unk
     leader,
     version: process?.version,
     kinds: KINDS.map((kind) => summarizeKind(kind, objects)),
-    notReady,
+    notReady: notReady.map((object) => ({ ...object, ...placeOf(object, process?.problems ?? []) })),
     nodes: process?.nodes,
     limiter: process?.limiter,
     problems,
     faults: all,
     unknown,
   };
+}
+
+/** Of what keeps it from being ready, else of what is said of it at all. */
+function placeOf(object: ObjectReadiness, problems: readonly ProblemReport[]): Pick<ObjectReadiness, 'place'> {
+  const own = problems.filter((problem) => problem.place && problem.object === nameOf(object));
+  const first = own.find(({ reason }) => reason === object.reason) ?? own.find(({ severity }) => severity === 'error');
+  const { place } = first ?? own[0] ?? {};
+  return place ? { place } : {};
 }
 
 function faultsOf({ ready, missing, leads, nodes, limiter }: ProcessReport): string[] {
@@ -224,16 +242,21 @@ export function readProcessStatus(page: unknown): ProcessReport | undefined {
   };
 }
 
-function readProblem({ severity, reason, object, path, message, file }: Record<string, unknown>): ProblemReport {
+function readProblem(problem: Record<string, unknown>): ProblemReport {
+  const { severity, reason, object, path, message, file, line, column } = problem;
   const { kind, namespace, name } = isRecord(object) ? object : {};
   const named = textOf(name) !== '' && kind !== 'File';
+  const placed = typeof file === 'string' && typeof line === 'number' && line > 0 && typeof column === 'number';
   return {
     severity: textOf(severity),
     reason: textOf(reason),
     object: named
       ? `${textOf(kind)} ${textOf(namespace) === '' ? '' : `${textOf(namespace)}/`}${textOf(name)}`
-      : textOf(file),
+      : placed
+        ? ''
+        : textOf(file),
     path: textOf(path),
     message: textOf(message),
+    ...(placed ? { place: { file, line, column } } : {}),
   };
 }

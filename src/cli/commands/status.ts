@@ -1,6 +1,7 @@
 /** `countersign status`: whether an installation works, and if not, what is in the way. */
 import { Option, type Command } from 'commander';
 import type {
+  FilePlace,
   KindSummary,
   NodeReport,
   ObjectReadiness,
@@ -27,7 +28,8 @@ export function addStatusCommand(program: Command, io: CommandIo, setExitCode: (
     .command('status')
     .description('summarize an installation: objects, data planes, limiter, problems')
     .option('--url <url>', 'admin address of a controller or of `run`. Default: a cluster is asked.')
-    .addOption(new Option('--output <format>').choices(['text', 'json']).default('text'));
+    .addOption(new Option('--output <format>').choices(['text', 'json']).default('text'))
+    .allowExcessArguments();
   addSettings(command, 'status')
     .addHelpText(
       'after',
@@ -41,6 +43,11 @@ Of a folder that \`run\` serves, its admin address is asked: --url. In a cluster
 rights of the roles viewer and status. Exit codes: 0 all is ready, 1 something is not, 2 wrong usage.`,
     )
     .action(async (flags: StatusFlags) => {
+      const [folder] = command.args;
+      if (folder !== undefined)
+        throw new CommandError(
+          `${folder}: status asks what runs, and takes no folder; ${HINT}; of its files alone: countersign lint ${folder}`,
+        );
       const report = await readReport(flags, io);
       io.stdout(flags.output === 'json' ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
       setExitCode(report.ok ? EXIT.ok : EXIT.failed);
@@ -119,11 +126,15 @@ const kindRow = ({ kind, total, ready, reasons }: KindSummary): string[] => [
     .join(', '),
 ];
 
-const objectRow = ({ kind, namespace, name, reason, message }: ObjectReadiness): string[] => [
-  `  ${kind} ${namespace}/${name}`,
+const objectRow = ({ kind, namespace, name, reason, message, place }: ObjectReadiness): string[] => [
+  `  ${placeText(place)}${kind} ${namespace}/${name}`,
   reason,
   short(message),
 ];
+
+/** As `lint` prints it, so that terminals and editors find the place. */
+const placeText = (place: FilePlace | undefined): string =>
+  place ? `${place.file}:${String(place.line)}:${String(place.column)}: ` : '';
 
 const nodeRow = ({ kind, id, version, connected, current, lacks }: NodeReport): string[] => [
   kind === 'envoy' ? 'Envoy' : kind,
@@ -132,8 +143,8 @@ const nodeRow = ({ kind, id, version, connected, current, lacks }: NodeReport): 
   connected ? (current ? 'current' : `behind${lacks.length > 0 ? `: ${short(lacks.join(', '))}` : ''}`) : 'vanished',
 ];
 
-const problemRow = ({ severity, reason, object, path, message }: ProblemReport): string[] => [
-  `  ${severity}`,
+const problemRow = ({ severity, reason, object, path, message, place }: ProblemReport): string[] => [
+  `  ${placeText(place)}${severity}`,
   reason,
   short(`${object}${object === '' ? '' : ': '}${path === '' ? '' : `${path}: `}${message}`),
 ];
