@@ -45,7 +45,7 @@ export const REASONS = {
   not_found: {
     status: 404,
     code: 'NotFound',
-    message: 'No API matches this path.',
+    message: 'No API matches this host and path.',
     cause: 'No API of the group matches the path.',
     remedy: 'Compare the path byte for byte with spec.apis[].match; a trailing slash counts.',
   },
