@@ -89,6 +89,7 @@ export const REASONS = {
 
   // Warnings of a plan
   AdmitsNothing: 'A limit is 0, which refuses every request.',
+  DefaultBurst: 'A rate of several requests says no burst and admits one at a time; only lint tells.',
 
   // Warnings of a group
   NoAuthorization: 'access.authorization is Enabled and no Authorization names the group, so that nobody may call it.',

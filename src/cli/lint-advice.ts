@@ -1,8 +1,10 @@
 /** What `lint` says beyond the problems that `run` would report: nothing is wrong, and yet hardly what was meant. */
 import type { Problem } from '../api/problem.js';
+import { durationMs } from '../api/units.js';
 import { EMPTY_FOLDER } from '../app/problem-text.js';
 import type { Model } from '../model/model.js';
 import type { ResourceSet } from '../resources/resource-set.js';
+import { defaultBurst } from '../translate/usage-plan.js';
 
 /** Groups that ask for an authorization which nobody gives: every request would be answered 403. */
 export function groupsWithoutAuthorization({ Authorization, refused }: ResourceSet, { groups }: Model): Problem[] {
@@ -27,6 +29,28 @@ export function groupsWithoutAuthorization({ Authorization, refused }: ResourceS
       message: 'asks callers for an authorization, and no Authorization names this group: nobody may call it',
     }));
 }
+
+/** `2 requests in 1m` is read as two at once by nearly everybody, and admits one, and the next after half a minute. */
+export function unstatedBursts({ UsagePlan }: ResourceSet): Problem[] {
+  return [...UsagePlan.values()].flatMap(({ metadata: { namespace, name }, spec }) =>
+    (spec.rateLimits ?? []).flatMap(({ requests, interval, burst }, i): Problem[] => {
+      const intervalMs = durationMs(interval);
+      if (burst !== undefined || requests < 2 || !(intervalMs > 0) || defaultBurst(requests, intervalMs) > 1) return [];
+      return [
+        {
+          severity: 'warning',
+          object: { kind: 'UsagePlan', namespace, name },
+          path: `spec.rateLimits[${String(i)}]`,
+          reason: 'DefaultBurst',
+          message: `admits 1 request at once and the next after ${timeText(intervalMs / requests)}; write burst: ${String(requests)} where ${String(requests)} may come together, or burst: 1 where this is meant`,
+        },
+      ];
+    }),
+  );
+}
+
+const timeText = (ms: number): string =>
+  ms < 1000 ? `${String(Math.round(ms))} ms` : `${String(Number((ms / 1000).toFixed(1)))} s`;
 
 /** A folder with no object of ours is nearly always the wrong folder. */
 export function emptyFolder(objects: number): Problem[] {

@@ -104,7 +104,7 @@ function readRateLimit(
 }
 
 /** design.md §4 `burst`: a second's worth for short intervals, a sixtieth of longer ones. 0 requests admit nothing. */
-function defaultBurst(requests: number, intervalMs: number): number {
+export function defaultBurst(requests: number, intervalMs: number): number {
   if (requests === 0) return 0;
   return intervalMs <= 1000 ? requests : Math.max(1, Math.floor(requests / 60));
 }

@@ -97,6 +97,30 @@ describe('lint', () => {
     );
   });
 
+  test('warns of a rate of several requests that admits one at a time, as nobody may have meant', async () => {
+    const lines = [
+      '{name: pair, requests: 2, interval: 1m}',
+      '{name: hundred, requests: 100, interval: 1m}',
+      ...['{name: meant, requests: 2, interval: 1m, burst: 1}', '{name: single, requests: 1, interval: 1m}'],
+      ...['{name: second, requests: 2, interval: 1s}', '{name: many, requests: 120, interval: 1m}'],
+    ];
+    writeFiles({
+      'plan.yaml': `apiVersion: countersign.dev/v1alpha1
+kind: UsagePlan
+metadata: {name: gold, namespace: shop}
+spec:
+  keys: {refs: [{name: mobile}]}
+  targets: [{apiGroup: orders, environment: release, apis: ['*']}]
+  rateLimits:
+${lines.map((line) => `    - ${line}\n`).join('')}`,
+    });
+    const { stdout } = await cli('lint', temporary);
+    expect(stdout.split('\n').flatMap((line) => /plan\.yaml:(.*DefaultBurst.*)/.exec(line)?.[1] ?? [])).toEqual([
+      '8:7: warning DefaultBurst: UsagePlan shop/gold: spec.rateLimits[0]: admits 1 request at once and the next after 30 s; write burst: 2 where 2 may come together, or burst: 1 where this is meant',
+      '9:7: warning DefaultBurst: UsagePlan shop/gold: spec.rateLimits[1]: admits 1 request at once and the next after 600 ms; write burst: 100 where 100 may come together, or burst: 1 where this is meant',
+    ]);
+  });
+
   test('fails for a folder without any object of ours, which a check of a pull request would pass for ever', async () => {
     writeFiles({ 'other.yaml': 'apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n' });
     expect(await cli('lint', temporary)).toMatchObject({

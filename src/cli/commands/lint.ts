@@ -34,7 +34,7 @@ the folder, 2 wrong usage.`,
       const [
         { loadFolder },
         { formatProblem, placeProblems },
-        { emptyFolder, groupsWithoutAuthorization },
+        { emptyFolder, groupsWithoutAuthorization, unstatedBursts },
         { githubAnnotation },
         { ofOurs },
       ] = await Promise.all([
@@ -53,6 +53,7 @@ the folder, 2 wrong usage.`,
       const inputProblems = gitops ? ofOurs(folder.publication.problems) : folder.publication.problems;
       const advice = [
         ...groupsWithoutAuthorization(resources, translation.model),
+        ...unstatedBursts(resources),
         ...emptyFolder(translation.statuses.size + inputProblems.length + translation.problems.length),
       ];
       const problems = placeProblems(
