@@ -109,6 +109,22 @@ describe('verify', () => {
     );
   });
 
+  test('of a signature that matches nowhere says how to find the difference, and when the secret is the difference', async () => {
+    const hint =
+      'hint: --canonical FILE or --string-to-sign FILE, with what the client computed, shows the first difference\n';
+    expect((await verify('changed.http')).stdout).toMatch(new RegExp(`\\n\\n${hint}$`));
+    expect((await verify('good.http')).stdout).not.toContain('hint');
+    expect((await verify('changed.http', '--canonical', 'mine.txt')).stdout).not.toContain('hint');
+    const { stdout: tried } = await verify('changed.http', '--output', 'json');
+    const [attempt] = (JSON.parse(tried) as { attempts: { stringToSign: string }[] }).attempts;
+    writeFileSync(join(folder, 'string.txt'), attempt?.stringToSign ?? '');
+    const { stdout } = await verify('changed.http', '--string-to-sign', 'string.txt');
+    expect(stdout).toMatch(
+      /your string to sign equals that of profile \S+\nthe client has signed it with another secret/,
+    );
+    expect((await verify('good.http', '--string-to-sign', 'string.txt')).stdout).not.toContain('another secret');
+  });
+
   test('follows fields of spec.verification, and refuses ones that do not exist', async () => {
     expect(await verify('good.http', '--option', 'requiredSignedHeaders=x-extra')).toMatchObject({
       exitCode: 1,

@@ -154,8 +154,20 @@ function renderExplanation(
   }
   if (canonicalRequest) line(renderComparison('canonical request', canonicalRequest));
   if (stringToSign) line(renderComparison('string to sign', stringToSign));
+  if (!verdict.ok && verdict.reason === 'bad_signature' && matching.length === 0) {
+    if (!canonicalRequest && !stringToSign && attempts.length > 0) line(`\n${compareHint(attempts)}`);
+    if (stringToSign && !stringToSign.difference)
+      line('the client has signed it with another secret than the one given here, or has computed the HMAC otherwise');
+  }
   return `${lines.join('\n')}\n`;
 }
+
+const compareHint = (attempts: Explanation['attempts']): string => {
+  const option = attempts.some(({ canonicalRequest }) => canonicalRequest !== undefined)
+    ? '--canonical FILE or --string-to-sign FILE'
+    : '--string-to-sign FILE';
+  return `hint: ${option}, with what the client computed, shows the first difference`;
+};
 
 interface Judged {
   readonly keyId: string;
