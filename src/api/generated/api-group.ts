@@ -148,7 +148,7 @@ export interface ApiGroupBackend {
   readonly type: 'Service' | 'URL';
   readonly service?: ApiGroupBackendService;
   /**
-   * Scheme, host and optional port, without a path, for example https://orders.example.com:8443. The host must be admitted by the flag --backend-hosts; loopback, link-local and unspecified addresses are refused. Required when type is URL, else not allowed.
+   * Scheme, host and optional port, without a path, for example https://orders.example.com:8443. The host must be admitted by the flag --backend-hosts, which admits none by default and never a loopback, link-local or unspecified address; a folder that is served without the flag may name any. Required when type is URL, else not allowed.
    */
   readonly url?: string;
   /**
@@ -210,7 +210,7 @@ export interface ApiGroupEnvironment {
    */
   readonly state: 'Released' | 'Offline';
   /**
-   * True on at most one environment: it serves requests that carry no stage header or segment. Choosing an environment never grants it. Default: false.
+   * True on at most one environment: it serves requests that carry no stage header or segment. Without match it also serves X-Stage: RELEASE (in upper case, whatever its name is), unless another environment matches that. Choosing an environment never grants it. Default: false.
    */
   readonly default?: boolean;
   readonly match?: ApiGroupEnvironmentMatch;
@@ -240,7 +240,7 @@ export interface ApiGroupEnvironmentBackend {
   readonly type?: 'Service' | 'URL';
   readonly service?: ApiGroupEnvironmentBackendService;
   /**
-   * Scheme, host and optional port, without a path, for example https://orders.example.com:8443. The host must be admitted by the flag --backend-hosts; loopback, link-local and unspecified addresses are refused. Required when type is URL, else not allowed.
+   * Scheme, host and optional port, without a path, for example https://orders.example.com:8443. The host must be admitted by the flag --backend-hosts, which admits none by default and never a loopback, link-local or unspecified address; a folder that is served without the flag may name any. Required when type is URL, else not allowed.
    */
   readonly url?: string;
   /**
@@ -393,7 +393,7 @@ export interface ApiGroupApiBackend {
   readonly type?: 'Service' | 'URL';
   readonly service?: ApiGroupApiBackendService;
   /**
-   * Scheme, host and optional port, without a path, for example https://orders.example.com:8443. The host must be admitted by the flag --backend-hosts; loopback, link-local and unspecified addresses are refused. Required when type is URL, else not allowed.
+   * Scheme, host and optional port, without a path, for example https://orders.example.com:8443. The host must be admitted by the flag --backend-hosts, which admits none by default and never a loopback, link-local or unspecified address; a folder that is served without the flag may name any. Required when type is URL, else not allowed.
    */
   readonly url?: string;
   /**
