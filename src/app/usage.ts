@@ -86,9 +86,10 @@ export function missingCounters(model: Model, problems: readonly Problem[], { pl
   );
 }
 
-/** In the order of plans, limits and keys. */
+/** In the order of plans, limits and keys. A plan that refuses its requests counts nothing. */
 export function usageCounters(model: Model, filter: UsageFilter = {}): readonly UsageCounter[] {
   return model.plans
+    .filter(({ valid }) => valid)
     .filter(({ key, name, planId }) => filter.plan === undefined || [key, name, planId].includes(filter.plan))
     .flatMap((plan) => [
       ...plan.rateLimits.flatMap((limit) => countersOf(model, plan, { kind: 'Rate', limit })),

@@ -233,6 +233,19 @@ if (typeof binaries === 'string') {
       ]);
     });
 
+    test('a plan that refuses its requests is told, and hides no other', async () => {
+      await apply(
+        usagePlan('broken', ['alice'], 'orders', {
+          quotas: [{ name: 'daily', requests: 5, period: 'Day', timeZone: 'Mars/Olympus' }],
+        }),
+      );
+      const { stdout, stderr, exitCode } = await usage('viewer', '--key', 'alice');
+      expect(stdout).toContain('shop/gold');
+      expect(stdout).not.toContain('shop/broken');
+      expect(stderr).toMatch(/^error InvalidTimeZone: UsagePlan shop\/broken: spec\.quotas\[0\]\.timeZone: .*\n$/);
+      expect(exitCode).toBe(0);
+    });
+
     test('what is in the way is told in words', async () => {
       const failed = async (...args: readonly string[]): Promise<string> => {
         const { exitCode, stdout, stderr } = await runCli(['usage', ...args], {
