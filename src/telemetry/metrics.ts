@@ -3,6 +3,7 @@
  * can never make a new series. The only file that knows prom-client.
  */
 import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { REASONS, type DenyReason } from '../lib/reason.js';
 
 export interface MetricRow {
   readonly name: `countersign_${string}`;
@@ -13,7 +14,19 @@ export interface MetricRow {
   readonly aggregator?: 'min' | 'max' | 'first';
   /** Seconds. */
   readonly buckets?: readonly number[];
+  /**
+   * Of a counter: every combination of these values is there from the start, as 0. `rate` and `increase` see no rise
+   * from nothing to 1: without them an alert would miss the first NACK.
+   */
+  readonly zeros?: Readonly<Record<string, readonly string[]>>;
 }
+
+const DIALECTS = ['none', 'JDCloud', 'Huawei', 'Tencent', 'TencentApplication'];
+/** Those that no caller can bring about: whoever sees one rise has something to mend. */
+const OWN_FAULTS = (Object.keys(REASONS) as DenyReason[]).filter((reason) => REASONS[reason].status === 503);
+/** Short type names of Envoy's configuration and of the policy. */
+const XDS_TYPES = ['Cluster', 'Secret', 'Listener', 'RouteConfiguration', 'Key', 'Group', 'Grant', 'Plan', 'Epoch'];
+const WATCHED_KINDS = ['SignatureKey', 'ApiGroup', 'Authorization', 'UsagePlan', 'Secret', 'Service', 'Namespace'];
 
 /** For docs/reference/metrics.md and `createMetrics`. */
 export const METRICS = {
@@ -22,6 +35,7 @@ export const METRICS = {
     type: 'counter',
     labels: ['decision', 'reason', 'dialect'],
     help: 'Checks by outcome; reason is ok for allowed ones, dialect is none before one is known.',
+    zeros: { decision: ['deny'], reason: OWN_FAULTS, dialect: DIALECTS },
   },
   checkDuration: {
     name: 'countersign_check_duration_seconds',
@@ -52,7 +66,8 @@ export const METRICS = {
     name: 'countersign_xds_nacks_total',
     type: 'counter',
     labels: ['type'],
-    help: 'Configuration responses that Envoy rejected.',
+    help: 'Configuration responses that an Envoy, or policy that an authorizer, rejected.',
+    zeros: { type: XDS_TYPES },
   },
   xdsNodes: {
     name: 'countersign_xds_nodes',
@@ -136,6 +151,7 @@ export const METRICS = {
     type: 'counter',
     labels: ['kind', 'cause'],
     help: 'Watches of the Kubernetes API that ended before their time; cause is Expired, Malformed, Refused or Broken.',
+    zeros: { kind: WATCHED_KINDS, cause: ['Expired', 'Malformed', 'Refused', 'Broken'] },
   },
   envoyRestarts: {
     name: 'countersign_envoy_restarts_total',
@@ -171,9 +187,13 @@ export function createMetrics({ processMetrics = false }: { readonly processMetr
   const registry = new Registry();
   if (processMetrics) collectDefaultMetrics({ register: registry });
   const create = (row: MetricRow): Counter | Gauge | Histogram => {
-    const { name, help, labels: labelNames, aggregator } = row;
+    const { name, help, labels: labelNames, aggregator, zeros } = row;
     const options = { name, help, labelNames, registers: [registry], ...(aggregator ? { aggregator } : {}) };
-    if (row.type === 'counter') return new Counter(options);
+    if (row.type === 'counter') {
+      const counter = new Counter(options);
+      if (zeros) for (const labels of combinations(zeros)) counter.inc(labels, 0);
+      return counter;
+    }
     if (row.type === 'gauge') return new Gauge(options);
     return new Histogram({ ...options, ...(row.buckets ? { buckets: [...row.buckets] } : {}) });
   };
@@ -185,6 +205,12 @@ export function createMetrics({ processMetrics = false }: { readonly processMetr
     contentType: registry.contentType,
   } as Metrics;
 }
+
+const combinations = (values: NonNullable<MetricRow['zeros']>): Record<string, string>[] =>
+  Object.entries(values).reduce<Record<string, string>[]>(
+    (sets, [label, each]) => sets.flatMap((set) => each.map((value) => ({ ...set, [label]: value }))),
+    [{}],
+  );
 
 /** The text of `/metrics` of several processes that do the same: counters and histograms are summed up. */
 export const mergeMetrics = (parts: readonly unknown[]): Promise<string> =>

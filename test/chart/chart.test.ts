@@ -267,10 +267,15 @@ else {
     const alerts = parse(readFileSync(join(CHART, 'files/alerts.yaml'), 'utf8')) as { expr: string }[];
     const known = await createMetrics({ processMetrics: false }).render();
     for (const { expr } of alerts) {
+      // From nothing to 1 is no increase: what an alert waits for must be there as 0.
+      for (const [, metric] of expr.matchAll(/(?:rate|increase)\((countersign_\w+_total)\b/g))
+        expect(known).toMatch(new RegExp(`^${metric}(\\{.*\\})? 0$`, 'm'));
       for (const [metric] of expr.matchAll(/countersign_\w+/g))
         expect(known).toContain(`# TYPE ${metric.replace(/_bucket$/, '')} `);
-      for (const reason of /reason=~"([^"]+)"/.exec(expr)?.[1]?.split('|') ?? [])
+      for (const reason of /reason=~"([^"]+)"/.exec(expr)?.[1]?.split('|') ?? []) {
         expect(Object.keys(REASONS)).toContain(reason);
+        expect(known).toContain(`reason="${reason}",dialect="Huawei"} 0`);
+      }
     }
     expect(alerts.length).toBeGreaterThan(0);
   });

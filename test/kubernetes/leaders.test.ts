@@ -48,6 +48,15 @@ if (typeof binaries === 'string') {
       };
     }
 
+    test('only the leader tells of objects and of nodes in its metrics', async () => {
+      const leader = await operator.leader();
+      const told = /^countersign_(resources|xds_nodes)\{.*/gm;
+      expect((await leader.metrics()).match(told)).toEqual(
+        expect.arrayContaining([expect.stringContaining('kind="ApiGroup",ready="True"} ')]),
+      );
+      expect((await (await other(leader)).metrics()).match(told)).toBeNull();
+    });
+
     test('a leader that is killed: the other leads within the lease and 2 s, and what is revoked meanwhile is refused', async () => {
       const leader = await operator.leader();
       const next = await other(leader);

@@ -99,8 +99,12 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
   function onChange(change: ControllerChange): void {
     latest = change;
     metrics.policyRevision.set(publisher.revision);
-    // A replica that does not lead has no nodes: what it would tell of them means nothing.
-    if (!source?.leadership.isLeader) return;
+    // A replica that does not lead has no nodes: what it would tell of them and of objects means nothing.
+    if (!source?.leadership.isLeader) {
+      metrics.resources.reset();
+      metrics.xdsNodes.reset();
+      return;
+    }
     reporter?.report(change);
     if (!graceTimer) source.statusSink?.update(change.statuses);
   }
