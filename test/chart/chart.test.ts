@@ -152,10 +152,69 @@ else {
         'scrape everything twice',
       ],
       ['two ports that are one', 'gateway.http.port=8081', 'must differ'],
+      ['two ports of the controller that are one', 'controller.xdsPort=8081', 'controller.xdsPort and'],
+      [
+        'an admin port among those of the authorizers',
+        'authorizer.mode=Deployment,authorizer.workers=4,authorizer.deployment.port=8078',
+        'authorizer.adminPort 8081 is one of the ports 8078 to 8081',
+      ],
+      ['a leader that goes on too long', 'controller.lease.renewDeadline=15000ms', 'renewDeadline must be less than'],
+      ['a leader that tries too seldom', 'controller.lease.retryPeriod=1m', 'retryPeriod must be less than'],
+      ['a gateway that is killed while it drains', 'gateway.drainSeconds=45', 'gateway.drainSeconds must be less than'],
+      [
+        'authorizers that are killed while they drain',
+        'authorizer.mode=Deployment,authorizer.deployment.drainSeconds=31',
+        'authorizer.deployment.drainSeconds must be less than',
+      ],
     ])('says what is missing with %s', async (_, value, message) => {
       const { code, stderr } = await helmTemplate('--set', value);
       expect(code).not.toBe(0);
       expect(stderr).toContain(message);
+    });
+
+    test.each([
+      ['redis.external.url', '=rediss://redis:6379', 'redis.mode External'],
+      ['redis.external.sentinels', '={sentinel:26379}', 'redis.mode External'],
+      ['redis.external.auth.secretName', '=redis', 'redis.mode External'],
+      ['redis.external.tls.enabled', '=true', 'redis.mode External'],
+      [
+        'redis.external.sentinelAuth.secretName',
+        '=redis,redis.mode=External,redis.external.url=redis://redis:6379',
+        'redis.external.sentinels',
+      ],
+      [
+        'redis.external.tls.serverName',
+        '=redis,redis.mode=External,redis.external.url=redis://redis:6379',
+        'redis.external.tls.enabled',
+      ],
+      ['redis.trial.passwordSecretName', '=redis,redis.mode=None', 'redis.mode Trial'],
+      ['redis.trial.persistence.storageClassName', '=fast', 'redis.trial.persistence.enabled'],
+      ['gateway.https.tlsSecretName', '=listener', 'gateway.https.enabled'],
+      ['gateway.http.nodePort', '=30080', 'gateway.service.type NodePort or LoadBalancer'],
+      [
+        'gateway.service.loadBalancerSourceRanges',
+        '={203.0.113.0/24},gateway.service.type=NodePort',
+        'gateway.service.type LoadBalancer',
+      ],
+      ['certificates.existing.envoySecret', '=envoy', 'certificates.mode Existing'],
+      ['certificates.certManager.issuerRef.name', '=ours', 'certificates.mode CertManager'],
+      ['monitoring.serviceMonitor.labels', '.release=prometheus', 'monitoring.serviceMonitor.enabled'],
+      ['monitoring.podMonitor.labels', '.release=prometheus', 'monitoring.podMonitor.enabled'],
+      ['monitoring.prometheusRule.labels', '.release=prometheus', 'monitoring.prometheusRule.enabled'],
+      ['networkPolicy.gatewayFrom', '[0].podSelector.matchLabels.a=b', 'networkPolicy.enabled'],
+      [
+        'networkPolicy.authorizerFrom',
+        '[0].podSelector.matchLabels.a=b,networkPolicy.enabled=true',
+        'authorizer.mode Deployment',
+      ],
+      ['authorizer.deployment.autoscaling.enabled', '=true', 'authorizer.mode Deployment'],
+      ['gateway.podDisruptionBudget.minAvailable', '=1', 'gateway.podDisruptionBudget.enabled'],
+      ['gateway.autoscaling.behavior', '.scaleDown.stabilizationWindowSeconds=1', 'gateway.autoscaling.enabled'],
+      ['userRoles.aggregate', '=true,userRoles.create=false', 'userRoles.create'],
+    ])('passes over nothing in silence: %s%s', async (path, value, needs) => {
+      const { code, stderr } = await helmTemplate('--set', `${path}${value}`);
+      expect(code).not.toBe(0);
+      expect(stderr).toContain(`${path} is set and would have no effect without ${needs}`);
     });
 
     test('is open only where Kubernetes has a type of its own', () => {
@@ -260,6 +319,21 @@ else {
       });
       expect(envoy?.lifecycle).toEqual({ preStop: { sleep: { seconds: 15 } } });
       expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(15 + 5);
+    });
+
+    test.each([
+      ['a gateway', 'gateway.drainSeconds=0', 'countersign-gateway', 'envoy'],
+      [
+        'an authorizer',
+        'authorizer.mode=Deployment,authorizer.deployment.drainSeconds=0',
+        'countersign-authorizer',
+        'authorizer',
+      ],
+    ])('has no wait of 0 s for %s, which Kubernetes before 1.33 refuses', async (_, values, pod, name) => {
+      const pods = podsOf(objectsOf(await render('--set', values)));
+      const container = pods.get(pod)!.containers.find((each) => each.name === name);
+      expect(container).toBeDefined();
+      expect(container?.lifecycle).toBeUndefined();
     });
   });
 

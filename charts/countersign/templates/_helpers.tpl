@@ -270,24 +270,6 @@ automountServiceAccountToken: false
 {{- if and .Values.tests.enabled (include "countersign.gateway.enabled" .) }}true{{ end }}
 {{- end }}
 
-{{/* Values that schema checks cannot tell. */}}
-{{- define "countersign.check" -}}
-{{- if and .Values.gateway.https.enabled (empty .Values.gateway.https.tlsSecretName) }}
-{{- fail "gateway.https.tlsSecretName is required with gateway.https.enabled" }}
-{{- end }}
-{{- if and (include "countersign.gateway.enabled" .) (not .Values.gateway.http.expose) (not .Values.gateway.https.enabled) }}
-{{- fail "gateway.http.expose is false and gateway.https.enabled is false: nothing would reach the gateway" }}
-{{- end }}
-{{- if and .Values.monitoring.serviceMonitor.enabled .Values.monitoring.podMonitor.enabled }}
-{{- fail "monitoring: enable serviceMonitor or podMonitor, both would scrape everything twice" }}
-{{- end }}
-{{- $ports := list (int .Values.gateway.http.port) (int .Values.authorizer.adminPort) }}
-{{- if .Values.gateway.https.enabled }}{{ $ports = append $ports (int .Values.gateway.https.port) }}{{ end }}
-{{- if ne (len $ports) (len (uniq $ports)) }}
-{{- fail "gateway.http.port, gateway.https.port and authorizer.adminPort are in one pod and must differ" }}
-{{- end }}
-{{- end }}
-
 {{/* The bound of a process's heap, unless its extraEnv sets NODE_OPTIONS: a name may stand only once. Takes extraEnv and maxHeap. */}}
 {{- define "countersign.nodeOptions" -}}
 {{- $names := list -}}
