@@ -10,7 +10,7 @@ export type CalendarPeriod = Exclude<QuotaPeriod, 'Total'>;
 
 /** `[startMs, endMs)` in milliseconds since the Unix epoch. */
 export interface QuotaWindow {
-  /** Period and bounds: the same window in two zones is the same window. No user text. */
+  /** Period and first date, without the zone: a plan whose zone is edited goes on counting. No user text. */
   readonly windowId: string;
   readonly startMs: number;
   readonly endMs: number;
@@ -20,6 +20,11 @@ export interface QuotaWindow {
 export type WindowAt = (period: CalendarPeriod, timeZone: string, atMs: number) => QuotaWindow;
 
 const DAY_MS = 86_400_000;
+/**
+ * How long a counter outlives its window: longer than zones are apart (26 h), since a plan whose zone is edited goes
+ * on with the counter of the same dates, in a window that may end later.
+ */
+export const QUOTA_GRACE_MS = 27 * 3_600_000;
 /** Zone names come from users, and Intl takes them in any case: bound what is kept. */
 const MAX_CACHED = 2048;
 
@@ -57,10 +62,13 @@ function computeWindow(period: CalendarPeriod, timeZone: string, atMs: number): 
     const startMs = startOfDay(timeZone, first);
     const endMs = startOfDay(timeZone, next);
     // Just after midnight some clocks are set back into the date that has already ended; it stays ended.
-    if (atMs < endMs) return { windowId: `${period}-${startMs}-${endMs}`, startMs, endMs };
+    if (atMs < endMs) return { windowId: `${period}-${dateOf(first)}`, startMs, endMs };
     day = next;
   }
 }
+
+/** @param day since 1970-01-01. @returns `2026-11-30` */
+const dateOf = (day: number): string => new Date(day * DAY_MS).toISOString().slice(0, 10);
 
 /** First day of the period that holds `day`, and of the one after it; days since 1970-01-01 (a Thursday). */
 function bounds(period: CalendarPeriod, day: number): readonly [first: number, next: number] {

@@ -3,7 +3,7 @@
  * as the Redis script. Nothing is awaited between reading and writing, which makes a decision atomic.
  */
 import type { Clock } from '../lib/clock.js';
-import { windowAt, type WindowAt } from './calendar.js';
+import { QUOTA_GRACE_MS, windowAt, type WindowAt } from './calendar.js';
 import { StoreUnavailableError } from './errors.js';
 import { type Debt, drain, hasToken, inTicks, NO_DEBT, rateState, rateTerms } from './gcra.js';
 import type { Admission, AdmissionResult, CounterStore, QuotaCharge, QuotaState, RateCharge } from './store.js';
@@ -132,7 +132,8 @@ export function createMemoryStore({
       }),
       quotas: quotas.map(({ name, charge, window, used: before, exceeded }): QuotaState => {
         const used = charging ? before + 1 : before;
-        if (charging) entries.set(name, { kind: 'quota', used, expiresMs: window?.endMs ?? Infinity });
+        if (charging)
+          entries.set(name, { kind: 'quota', used, expiresMs: window ? window.endMs + QUOTA_GRACE_MS : Infinity });
         return { used, limit: charge.limit, resetMs: window && window.endMs - nowMs, exceeded: exceeded && !counted };
       }),
     };

@@ -203,6 +203,18 @@ export function describeCounterStore(
         expect(await outcomes(1, { ...request, quotas: [{ ...charge, limit: 2 ** 53 }] })).toEqual(['admitted']);
       });
 
+      test('a time zone that is edited goes on with what was used on the same date', async () => {
+        const charge = quota({ period: 'Day', timeZone: 'UTC', limit: 3 });
+        const request = admission({ quotas: [charge] });
+        await outcomes(2, request);
+        // An hour to the side on which it is the same day.
+        const timeZone = new Date().getUTCHours() === 23 ? 'Etc/GMT+1' : 'Etc/GMT-1';
+        expect(await outcomes(2, { ...request, quotas: [{ ...charge, timeZone }] })).toEqual([
+          'admitted',
+          'quota_exceeded',
+        ]);
+      });
+
       test('each window admits its own limit, no more and no less, across its boundaries', async () => {
         const shortened = await open({ windowAt: shortWindows });
         try {

@@ -1,13 +1,12 @@
 /** Counters on Redis, read and written as the script does. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CounterAdministration, CounterReference, CounterState, QuotaReference } from '../administration.js';
-import { type QuotaWindow, windowAt } from '../calendar.js';
+import { QUOTA_GRACE_MS, type QuotaWindow, windowAt } from '../calendar.js';
 import { StoreUnavailableError } from '../errors.js';
 import { drain, inTicks, NO_DEBT, rateState, rateTerms } from '../gcra.js';
 import type { RedisLink } from './endpoint.js';
 import { quotaKey, rateKey, tagOf } from './exchange.js';
 import { createRoute, type RedisPlace, type RedisRouteOptions, storeError } from './route.js';
-import { QUOTA_GRACE_MS } from './script.js';
 
 /** An operator waits longer than a request. */
 const COMMAND_TIMEOUT_MS = 5000;

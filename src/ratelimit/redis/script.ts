@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto';
-
-/** How long the counter of a window that is over can still be looked at. */
-export const QUOTA_GRACE_MS = 3_600_000;
+import { QUOTA_GRACE_MS } from '../calendar.js';
 
 /**
  * The whole decision of the limit phase, run inside Redis.
@@ -18,7 +16,7 @@ export const QUOTA_GRACE_MS = 3_600_000;
  * |---|---|---|
  * | replay marker | when ARGV[3] > 0 | the token of the request that set it; expires after ARGV[3] |
  * | one per rate | ARGV[1] times | `tokens ticks ticksPerToken atMicros`; expires when the bucket is full |
- * | one per quota | ARGV[2] times | requests used in the window; expires an hour after it, Total never |
+ * | one per quota | ARGV[2] times | requests used in the window; expires 27 h after it, Total never |
  *
  * ARGV:
  * | position | meaning |

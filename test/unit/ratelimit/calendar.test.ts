@@ -44,6 +44,18 @@ describe('calendar windows', () => {
     expect(next.windowId).not.toBe(last.windowId);
   });
 
+  test('windows of the same first date have the same name in every zone, and no name comes twice in one', () => {
+    const at = Date.parse('2026-11-30T12:00:00Z');
+    const names = ['UTC', 'Asia/Tokyo', 'America/New_York'].map((zone) => windowAt('Month', zone, at).windowId);
+    expect(new Set(names)).toEqual(new Set(['Month-2026-11-01']));
+    expect(windowAt('Week', 'UTC', at).windowId).toBe('Week-2026-11-30');
+    // Clocks are set back over midnight into the day before: its window stays ended.
+    const days = Array.from({ length: 24 * 400 }, (_, hour) =>
+      windowAt('Day', 'America/Havana', at + hour * 3_600_000),
+    );
+    expect(new Set(days.map(({ windowId }) => windowId)).size).toBe(new Set(days.map(({ startMs }) => startMs)).size);
+  });
+
   test('consecutive windows meet without gap or overlap over two years of clock changes', () => {
     for (const zone of ['Africa/Cairo', 'Australia/Lord_Howe', 'America/Havana']) {
       let window = windowAt('Day', zone, Date.UTC(2025, 0, 1));
