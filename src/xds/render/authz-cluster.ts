@@ -54,7 +54,9 @@ export function authzCluster(authorizers: readonly AuthorizerAddress[], transpor
     },
     // By default a change of health within a second of another waits up to a second on its way to the threads that
     // choose an authorizer. When two were restarted in a row they knew only the one that had just closed.
-    commonLbConfig: { updateMergeWindow: duration(0) },
+    // And by default Envoy sends Checks to all as soon as fewer than half serve: every other request failed then. All
+    // are tried only when none is known to serve, so that a single one is found again before its next health check.
+    commonLbConfig: { updateMergeWindow: duration(0), healthyPanicThreshold: { value: 1 } },
     circuitBreakers: { thresholds: [{ maxRequests: 10_000, maxPendingRequests: 10_000, maxRetries: 1_000 }] },
     outlierDetection: {
       consecutive5xx: 3,
