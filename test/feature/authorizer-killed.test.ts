@@ -3,19 +3,17 @@
  * back a little, so that at each kill there are Checks which Redis has counted and Envoy asks the other one again.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent, request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Redacted } from '../../src/lib/redacted.js';
-import { dialectByName } from '../../src/signature/dialects.js';
 import { renderBootstrap } from '../../src/xds/render/bootstrap.js';
 import { renderSnapshot } from '../../src/xds/render/snapshot.js';
 import { CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE } from '../../src/xds/resource-types.js';
 import { createAdsServer, type AdsServer } from '../../src/xds/server/ads-server.js';
 import { startBackend, type RecordingBackend } from '../support/backend.js';
 import { socketFolder, startEnvoy, type EnvoyProcess } from '../support/envoy-process.js';
+import { jdcloudHeaders } from '../support/jdcloud-signed.js';
 import { freePort } from '../support/ports.js';
 import type { AuthorizerProcessOptions } from '../support/processes/authorizer.js';
 import { modelOf } from '../support/processes/model.js';
@@ -101,16 +99,10 @@ const agent = new Agent({ keepAlive: true, maxSockets: 16 });
 
 /** A request of the kind that a client sends once: with a nonce of its own. */
 function send(): Promise<number> {
-  const host = `127.0.0.1:${port}`;
-  const headers = dialectByName('JDCloud').sign(
-    { method: 'GET', target: '/orders/x', host, signHeaders: [], contentType: undefined, body: Buffer.alloc(0) },
-    { keyId: KEY.keyId, secret: new Redacted(KEY.secret) },
-    { nowMs: Date.now(), nonce: randomUUID() },
-  );
+  const headers = jdcloudHeaders(port, '/orders/x', KEY);
   return new Promise((resolve, reject) => {
-    httpRequest(
-      { host: '127.0.0.1', port, path: '/orders/x', agent, headers: { host, ...Object.fromEntries(headers) } },
-      (response) => response.resume().on('end', () => resolve(response.statusCode ?? 0)),
+    httpRequest({ host: '127.0.0.1', port, path: '/orders/x', agent, headers }, (response) =>
+      response.resume().on('end', () => resolve(response.statusCode ?? 0)),
     )
       .on('error', reject)
       .end();
