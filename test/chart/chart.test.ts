@@ -22,6 +22,7 @@ import {
   ownNamespaceRules,
 } from '../../src/provider/kubernetes/rbac.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
+import { READINESS_HOST } from '../../src/xds/names.js';
 import { manifestsOf, renderObjects } from '../../scripts/chart/render.mjs';
 import { findProgram } from '../support/find-program.js';
 import {
@@ -304,6 +305,25 @@ else {
       expect(controller?.args).toEqual(
         expect.arrayContaining([`--advertised-scheme=${scheme}`, `--advertised-port=${String(port)}`]),
       );
+    });
+  });
+
+  describe('a pod of the gateway is ready', () => {
+    const tls = 'gateway.https.enabled=true,gateway.https.tlsSecretName=listener';
+    const probeOf = async (values: string): Promise<unknown> => {
+      const pod = podsOf(objectsOf(await render('--set', values))).get('countersign-gateway')!;
+      return pod.containers.find(({ name }) => name === 'envoy')?.readinessProbe?.httpGet;
+    };
+
+    test.each([
+      ['HTTP', 'gateway.http.expose=true', 'http'],
+      ['HTTPS beside HTTP', tls, 'https'],
+      ['HTTPS alone', `${tls},gateway.http.expose=false`, 'https'],
+    ])('when it answers at the port that is offered: %s', async (_, values, port) => {
+      expect(await probeOf(values)).toEqual({
+        ...{ path: '/', port, scheme: port.toUpperCase() },
+        httpHeaders: [{ name: 'Host', value: READINESS_HOST }],
+      });
     });
   });
 
