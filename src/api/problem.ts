@@ -17,6 +17,8 @@ export interface Problem {
   readonly reason: Reason;
   /** One sentence without the path; never holds a secret. */
   readonly message: string;
+  /** The object that goes before this one, where the message names it. */
+  readonly winner?: ObjectReference;
 }
 
 /** Kubernetes takes 32768 characters in a condition; an Event holds this many, and nobody reads more. */

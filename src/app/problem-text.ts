@@ -2,13 +2,15 @@
 import { join } from 'node:path';
 import type { Problem } from '../api/problem.js';
 import { KINDS } from '../api/types.js';
-import type { InputProblem, Provider, Publication } from '../provider/provider.js';
+import type { InputProblem, Place, Provider, Publication } from '../provider/provider.js';
 
 export interface PlacedProblem extends Problem {
   readonly file: string;
   /** 1-based; 0 when nobody knows the place. */
   readonly line: number;
   readonly column: number;
+  /** Where `winner` is written. */
+  readonly winnerPlace?: Place;
 }
 
 /** Problems of the input and of its translation with their places, in reading order. `folder` as the user wrote it. */
@@ -21,8 +23,11 @@ export function placeProblems(
   const placed = [...input, ...translated].map((problem: InputProblem): PlacedProblem => {
     const { place: known, ...rest } = problem;
     const place = known ?? locate(problem.object, problem.path);
+    const other = problem.winner && locate(problem.winner, 'metadata.name');
+    const winnerPlace = other && { ...other, file: join(folder, other.file) };
     return {
       ...rest,
+      ...(winnerPlace && { winnerPlace, message: `${problem.message} (${textOfPlace(winnerPlace)})` }),
       file: place ? join(folder, place.file) : folder,
       line: place?.line ?? 0,
       column: place?.column ?? 0,
@@ -33,10 +38,12 @@ export function placeProblems(
   );
 }
 
+const textOfPlace = ({ file, line, column }: Place): string => `${file}:${String(line)}:${String(column)}`;
+
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 export function formatProblem({ file, line, column, severity, reason, object, path, message }: PlacedProblem): string {
-  const place = line === 0 ? file : `${file}:${String(line)}:${String(column)}`;
+  const place = line === 0 ? file : textOfPlace({ file, line, column });
   const prefix = place === '' ? '' : `${place}: `;
   // A file that cannot be read is named by the place already.
   const about =

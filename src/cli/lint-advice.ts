@@ -1,7 +1,7 @@
 /** What `lint` says beyond the problems that `run` would report: nothing is wrong, and yet hardly what was meant. */
 import type { Problem } from '../api/problem.js';
 import { durationMs } from '../api/units.js';
-import { EMPTY_FOLDER } from '../app/problem-text.js';
+import { EMPTY_FOLDER, type PlacedProblem } from '../app/problem-text.js';
 import type { Model } from '../model/model.js';
 import type { ResourceSet } from '../resources/resource-set.js';
 import { defaultBurst } from '../translate/usage-plan.js';
@@ -64,4 +64,33 @@ export function emptyFolder(objects: number): Problem[] {
       message: EMPTY_FOLDER,
     },
   ];
+}
+
+/**
+ * Who comes first is not known where nothing is served: the loser told here may be the one that stays.
+ * @param gitops the objects are for a cluster.
+ */
+export function tellWhoStays(problem: PlacedProblem, gitops: boolean): PlacedProblem {
+  const { severity, object, winner, message } = problem;
+  if (!winner || severity !== 'error') return problem;
+  if (!gitops) return { ...problem, message: `${message}; of the two, whichever was served first stays in service` };
+  // Inside a namespace names decide, as told.
+  if (winner.namespace === object.namespace) return problem;
+  return { ...problem, message: `${message}; in a cluster the older of the two is served` };
+}
+
+/** The same problem at the other object, which may be what a pull request adds. */
+export function fromTheOther({
+  object,
+  winner,
+  winnerPlace,
+  file,
+  line,
+  column,
+  ...problem
+}: PlacedProblem): PlacedProblem[] {
+  if (!winner || !winnerPlace || problem.severity !== 'error') return [];
+  const other = `${object.kind} ${object.namespace}/${object.name}`;
+  const message = `claims the same as ${other} (${file}:${String(line)}:${String(column)}), where the error is told`;
+  return [{ ...problem, ...winnerPlace, object: winner, path: 'metadata.name', message }];
 }

@@ -6,7 +6,9 @@ import { standInSecrets } from './repository.js';
 import { completeInMemory, readKeyState } from '../app/controller/key-state.js';
 import { placeProblems, type PlacedProblem } from '../app/problem-text.js';
 import type { Config } from '../config/settings.js';
+import { systemClock } from '../lib/clock.js';
 import { Folder } from '../provider/file/folder.js';
+import { NO_MEMORY, readMemory } from '../provider/file/folder-memory.js';
 import { withSecrets, type ResourceSet } from '../resources/resource-set.js';
 import { secretNameOf } from '../translate/generated-keys.js';
 import { translate } from '../translate/translate.js';
@@ -53,9 +55,11 @@ export async function loadFolder(
   } = {},
 ): Promise<LoadedFolder> {
   const path = resolveFolder(folderArgument, io);
-  const folder = new Folder(path);
+  const stateFolder = stateFolderOf(config, path);
+  // Where it is not known who was there first, names decide, as at the first start of `run`.
+  const folder = new Folder(path, systemClock, await readMemory(stateFolder).catch(() => NO_MEMORY));
   await folder.scan();
-  const generated = await readKeyState(stateFolderOf(config, path));
+  const generated = await readKeyState(stateFolder);
   const nowMs = Date.now();
   const completed = completeInMemory(
     folder.publication.resources,

@@ -2,6 +2,7 @@
  * Everything a translation reads, indexed by `namespace/name`. Immutable: a change makes a new set that shares
  * what did not change. The identity of an object is its version; a provider must keep it while nothing changed.
  */
+import type { ObjectReference } from '../api/problem.js';
 import type {
   ApiGroup,
   Authorization,
@@ -53,6 +54,11 @@ export function keyOf(resource: AnyResource): string {
   return resource.kind === 'Namespace'
     ? name
     : resourceKey((resource.metadata as { namespace: string }).namespace, name);
+}
+
+export function referenceTo(kind: Kind, key: string): ObjectReference {
+  const [namespace = '', name = ''] = key.split('/');
+  return { kind, namespace, name };
 }
 
 /** Builds a set; of two objects with one kind and key the first stays. O(n). */

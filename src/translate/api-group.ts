@@ -7,7 +7,7 @@ import type { ApiGroup, ApiGroupApi, ApiGroupEnvironment } from '../api/types.js
 import { durationMs } from '../api/units.js';
 import { stableHash } from '../lib/stable-hash.js';
 import type { Api, Backend, Cors, Environment, EnvironmentMatch, Group, ResourceKey, Route } from '../model/model.js';
-import { keyOf } from '../resources/resource-set.js';
+import { keyOf, referenceTo } from '../resources/resource-set.js';
 import type { VerificationOptions } from '../signature/dialect.js';
 import { readApi, refuseApi, type ApiSettings, type GroupSettings } from './api.js';
 import { findOverlaps } from './api-conflicts.js';
@@ -149,7 +149,12 @@ function servesHostname(
   }
   const winner = lostHostnames.get(hostname.toLowerCase());
   if (winner === undefined) return true;
-  problems.error('Conflicted', path, `ApiGroup ${winner.key} serves ${hostname} with ${conflictOf(winner, resource)}`);
+  problems.error(
+    'Conflicted',
+    path,
+    `ApiGroup ${winner.key} serves ${hostname} with ${conflictOf(winner, resource)}`,
+    referenceTo('ApiGroup', winner.key),
+  );
   return false;
 }
 

@@ -32,7 +32,7 @@ export function resolveClaims(resources: ResourceSet, context: TranslateContext)
     ...inOrder(resources.ApiGroup).flatMap((group) => hostnameClaimsOf(group, context)),
     ...left.flatMap(([, own]) => own),
   ];
-  const lost = resolveHostnameClaims(claims);
+  const lost = resolveHostnameClaims(claims, context.singleOwner);
   const byRest = holdTheRest(
     remains,
     claims.filter((claim) => !lost.has(claim)),

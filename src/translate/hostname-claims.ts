@@ -10,11 +10,11 @@ export interface Claimant {
   readonly key: string;
   readonly namespace: string;
   readonly name: string;
-  /** creationTimestamp; `undefined` in file mode. */
+  /** creationTimestamp; in a folder when it was first seen there. */
   readonly createdMs: number | undefined;
 }
 
-/** Across namespaces: the older object wins, then namespace/name. No timestamp counts as the youngest, so two without are equal. */
+/** The older object wins, then namespace/name. No timestamp counts as the youngest, so two without are equal. */
 export function compareAge(a: Claimant, b: Claimant): number {
   const ages = (a.createdMs ?? Number.POSITIVE_INFINITY) - (b.createdMs ?? Number.POSITIVE_INFINITY);
   return Number.isNaN(ages) || ages === 0 ? compareText(a.key, b.key) : ages;
@@ -27,20 +27,27 @@ export interface HostnameClaim {
   readonly basePath: string;
 }
 
+/**
+ * Inside a namespace names decide, so that the same manifests mean the same in every cluster. Where one person owns all
+ * namespaces (a folder) nobody can be asked to keep names apart, and the older object stays there too. Decision 10.
+ */
+export const compareInNamespace = (singleOwner: boolean): ((a: Claimant, b: Claimant) => number) =>
+  singleOwner ? compareAge : (a, b) => compareText(a.name, b.name);
+
 /** The claim that won against each one that lost. */
 export type LostClaims = ReadonlyMap<HostnameClaim, HostnameClaim>;
 
 /**
- * Decides all claims. Inside a namespace only equal base paths conflict (by name; nested ones are routed to the
- * longer). Between namespaces equal and nested base paths do, or one tenant could take over paths of another.
+ * Decides all claims. Inside a namespace only equal base paths conflict (nested ones are routed to the longer). Between namespaces equal and nested base paths do, or one tenant could take over paths of another.
  * Linear in claims and their path segments.
  */
-export function resolveHostnameClaims(claims: readonly HostnameClaim[]): LostClaims {
+export function resolveHostnameClaims(claims: readonly HostnameClaim[], singleOwner = false): LostClaims {
+  const compare = compareInNamespace(singleOwner);
   const lost = new Map<HostnameClaim, HostnameClaim>();
   for (const sameHost of groupBy(claims, (claim) => claim.hostname).values()) {
     const survivors: HostnameClaim[] = [];
     for (const same of groupBy(sameHost, (claim) => `${claim.claimant.namespace} ${claim.basePath}`).values()) {
-      const [winner, ...losers] = same.sort((a, b) => compareText(a.claimant.name, b.claimant.name));
+      const [winner, ...losers] = same.sort((a, b) => compare(a.claimant, b.claimant));
       if (!winner) continue;
       survivors.push(winner);
       for (const loser of losers) if (loser.claimant.key !== winner.claimant.key) lost.set(loser, winner);

@@ -15,7 +15,7 @@ import {
 } from '../resources/resource-set.js';
 import { compareText } from '../lib/compare-text.js';
 import type { Absence } from './absence.js';
-import { type Claimant, compareAge, groupBy } from './hostname-claims.js';
+import { type Claimant, compareAge, compareInNamespace, groupBy } from './hostname-claims.js';
 import { derivedPairId, isOwnId, secretNameOf } from './generated-keys.js';
 import { parseTimeMs, readKeySecret, unusable } from './key-secret.js';
 import { isFreshAt, isSameMap, type Memo, nextAfter, type Timed, timesOf } from './memo.js';
@@ -296,9 +296,14 @@ export const admitsNamespace = (admitted: AdmittedNamespaces, namespace: string)
 
 /**
  * Caller keys that lost their id, each with the winner: an id belongs to one key, never to "whichever secret fits".
- * One whose id nobody can have written there wins; then inside a namespace the first by name, between them the older.
+ * One whose id nobody can have written there wins; then inside a namespace what `compareInNamespace` says, between them
+ * the older.
  */
-export function contestedIds(keys: ReadonlyMap<ResourceKey, TranslatedKey>): Map<ResourceKey, TranslatedKey> {
+export function contestedIds(
+  keys: ReadonlyMap<ResourceKey, TranslatedKey>,
+  singleOwner = false,
+): Map<ResourceKey, TranslatedKey> {
+  const compare = compareInNamespace(singleOwner);
   const lost = new Map<ResourceKey, TranslatedKey>();
   const callers = [...keys.values()].filter(({ caller }) => caller);
   for (const idOf of [({ keyId }: TranslatedKey) => keyId, ({ pairId }: TranslatedKey) => pairId]) {
@@ -307,7 +312,7 @@ export function contestedIds(keys: ReadonlyMap<ResourceKey, TranslatedKey>): Map
       const best = Math.min(...same.map(({ idOrigin }) => ID_ORIGINS.indexOf(idOrigin)));
       const standingBest = same.filter(({ idOrigin }) => ID_ORIGINS.indexOf(idOrigin) === best);
       const perNamespace = [...groupBy(standingBest, ({ claimant }) => claimant.namespace).values()].map(
-        (local) => local.sort((a, b) => compareText(a.claimant.name, b.claimant.name))[0],
+        (local) => local.sort((a, b) => compare(a.claimant, b.claimant))[0],
       );
       const [winner] = perNamespace
         .filter((key) => key !== undefined)

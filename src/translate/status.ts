@@ -36,16 +36,16 @@ export class Problems {
   }
 
   /** One place that several units share (a group's backend) is told once. */
-  #add(severity: Problem['severity'], reason: Reason, path: string, message: string): void {
+  #add(severity: Problem['severity'], reason: Reason, path: string, message: string, winner?: ObjectReference): void {
     const text = `${reason} ${path} ${message}`;
     if (this.#said?.has(text)) return;
     (this.#said ??= new Set()).add(text);
-    this.list.push({ severity, object: this.object, path, reason, message });
+    this.list.push({ severity, object: this.object, path, reason, message, ...(winner && { winner }) });
   }
 
   /** The object itself, or the part of it that `path` names, is refused: Accepted=False. */
-  error(reason: Reason, path: string, message: string): void {
-    this.#add('error', reason, path, message);
+  error(reason: Reason, path: string, message: string, winner?: ObjectReference): void {
+    this.#add('error', reason, path, message, winner);
   }
 
   /** What `path` names elsewhere does not exist or may not be used: ResolvedRefs=False. */
@@ -56,8 +56,8 @@ export class Problems {
   }
 
   /** Refuses nothing. */
-  warn(reason: Reason, path: string, message: string): void {
-    this.#add('warning', reason, path, message);
+  warn(reason: Reason, path: string, message: string, winner?: ObjectReference): void {
+    this.#add('warning', reason, path, message, winner);
   }
 
   /**

@@ -3,12 +3,13 @@ import type { Problem } from '../api/problem.js';
 import type { SignatureKeyStatusReferencesRefused } from '../api/types.js';
 import { compareText } from '../lib/compare-text.js';
 import type { Plan, ResourceKey } from '../model/model.js';
+import { referenceTo } from '../resources/resource-set.js';
 import type { TranslatedGroup } from './api-group.js';
 import type { TranslatedAuthorization } from './authorization.js';
 import { isSameMap, Last, Memo, sameList } from './memo.js';
 import type { TranslatedKey } from './signature-key.js';
 import { objectStatus, type Problems } from './status.js';
-import type { ObjectStatus, Translation } from './translation.js';
+import type { ObjectStatus, TranslateContext, Translation } from './translation.js';
 import { planConflicts, type PlanConflict, type TranslatedPlan } from './usage-plan.js';
 
 export interface TranslatedObjects {
@@ -59,6 +60,7 @@ export const createStatusMemo = (): StatusMemo => ({
  */
 export function buildStatuses(
   { keys, lostIds, groups, authorizations, usagePlans, plans }: TranslatedObjects,
+  { singleOwner = false }: Pick<TranslateContext, 'singleOwner'>,
   memo: StatusMemo,
 ): Pick<Translation, 'statuses' | 'problems'> {
   const usage = memo.usage.get([groups, authorizations, usagePlans], (last) =>
@@ -66,12 +68,12 @@ export function buildStatuses(
   );
   const conflicts = memo.conflicts.get([plans], () => planConflicts(plans));
   const lists = [
-    memo.keys.get([keys, lostIds, usage], (last) =>
+    memo.keys.get([keys, lostIds, usage, singleOwner], (last) =>
       sameList(
         last,
         [...keys.values()].map((key) => {
           const [winner, used] = [lostIds.get(key.key), usage.get(key.key)];
-          return memo.each.get(key, [winner, used], () => keyStatus(key, winner, used));
+          return memo.each.get(key, [winner, used, singleOwner], () => keyStatus(key, winner, used, singleOwner));
         }),
       ),
     ),
@@ -165,20 +167,22 @@ function keyStatus(
   key: TranslatedKey,
   winner: TranslatedKey | undefined,
   usage: KeyUsage | undefined,
+  singleOwner: boolean,
 ): StatusWithProblems {
   const { resource, keyId, pairId, secretName, versions } = key;
   let { problems } = key;
   if (winner) {
     problems = problems.copy();
+    const { namespace, name } = winner.claimant;
+    const isLocal = namespace === key.claimant.namespace;
     // Another tenant's name is not ours to tell.
-    const other =
-      winner.claimant.namespace === key.claimant.namespace
-        ? `SignatureKey ${winner.claimant.name}`
-        : 'a SignatureKey of another namespace';
+    const mayBeNamed = isLocal || singleOwner;
+    const named = `SignatureKey ${isLocal ? name : winner.key}`;
     problems.error(
       'DuplicateKeyID',
       resource.spec.secretRef ? 'spec.keyID' : 'spec',
-      `the id belongs to ${other}, which goes before; this key is not used`,
+      `the id belongs to ${mayBeNamed ? named : 'a SignatureKey of another namespace'}, which goes before; this key is not used`,
+      mayBeNamed ? { kind: 'SignatureKey', namespace, name } : undefined,
     );
   }
   const refused = [...(usage?.refused ?? [])].sort((a, b) =>
@@ -224,7 +228,12 @@ function planStatus(
       const index = resource.spec.targets.findIndex(
         ({ apiGroup, environment }) => target.group.endsWith(`/${apiGroup}`) && target.environment === environment,
       );
-      problems.warn('Conflicted', `spec.targets[${index}]`, `UsagePlan ${winner} goes before for keys that both bind`);
+      problems.warn(
+        'Conflicted',
+        `spec.targets[${index}]`,
+        `UsagePlan ${winner} goes before for keys that both bind`,
+        referenceTo('UsagePlan', winner),
+      );
     }
   }
   const fields = {

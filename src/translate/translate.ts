@@ -89,11 +89,14 @@ export function translate(
     (last) => translateKeys(resources, absence, nowMs, memo.keys, last),
     isFreshAt(nowMs),
   );
-  const use = memo.keyUse.get([keys, resources.refused], (last) => useKeys(keys, resources, last));
+  const use = memo.keyUse.get([keys, resources.refused, context.singleOwner], (last) =>
+    useKeys(keys, resources, context, last),
+  );
   const { lostIds, directory } = use;
 
-  const claims = memo.claims.get([resources.ApiGroup, resources.remains, context.hostnameClaims], () =>
-    resolveClaims(resources, context),
+  const claims = memo.claims.get(
+    [resources.ApiGroup, resources.remains, context.hostnameClaims, context.singleOwner],
+    () => resolveClaims(resources, context),
   );
   const { lost } = claims;
   const settings = groupSettings(context);
@@ -140,6 +143,7 @@ export function translate(
   };
   const { statuses, problems } = buildStatuses(
     { keys: keys.byKey, lostIds, groups, authorizations: authorizations.list, usagePlans, plans: model.plans },
+    context,
     memo.statuses,
   );
   return {
@@ -162,8 +166,13 @@ interface KeyUse {
   readonly callerKeys: readonly CallerKey[];
 }
 
-function useKeys({ byKey: keys }: TranslatedKeys, { refused }: ResourceSet, last: KeyUse | undefined): KeyUse {
-  const lostIds = contestedIds(keys);
+function useKeys(
+  { byKey: keys }: TranslatedKeys,
+  { refused }: ResourceSet,
+  { singleOwner }: TranslateContext,
+  last: KeyUse | undefined,
+): KeyUse {
+  const lostIds = contestedIds(keys, singleOwner);
   const byNamespace = groupBy(keys.values(), ({ claimant }) => claimant.namespace);
   return {
     lostIds,

@@ -85,6 +85,86 @@ describe('lint --output github', () => {
   });
 });
 
+describe('lint of two objects that claim the same', () => {
+  const group = (namespace: string, name: string): string => `apiVersion: countersign.dev/v1alpha1
+kind: ApiGroup
+metadata: {name: ${name}, namespace: ${namespace}}
+spec:
+  hostnames: [api.example.com]
+  basePath: /items
+  access: {authentication: None}
+  backend: {type: URL, url: "http://127.0.0.1:9000"}
+  environments: [{name: release, default: true}]
+`;
+  const groups = { 'items.yaml': group('shop', 'items'), 'new.yaml': group('aaa', 'items2') };
+  const CONFLICT =
+    'ApiGroup aaa/items2 serves api.example.com with the same base path /items (new.yaml:3:12); of the two, whichever was served first stays in service';
+
+  test('names both places, and who stays where they are served', async () => {
+    const { exitCode, lines } = await lint(groups);
+    expect(exitCode).toBe(1);
+    expect(lines).toContain(`items.yaml:5:15: error Conflicted: ApiGroup shop/items: spec.hostnames[0]: ${CONFLICT}`);
+    const twice = key(`${CALLER}, keyID: AKGITHUB0001, secretRef: {name: app}`);
+    const keys = { 'a.yaml': twice, 'b.yaml': twice.replace('namespace: mobile', 'namespace: other') };
+    expect((await lint(keys)).lines).toContainEqual(
+      expect.stringMatching(
+        /^b\.yaml:4:\d+: error DuplicateKeyID: SignatureKey other\/app: spec\.keyID: the id belongs to SignatureKey mobile\/app, which goes before; this key is not used \(a\.yaml:3:12\); of the two, /,
+      ),
+    );
+  });
+
+  test('annotates both, since a pull request may hold either', async () => {
+    const { lines } = await lint(groups, '--output', 'github');
+    expect(lines.filter((line) => line.includes('title=Conflicted'))).toEqual([
+      `::error file=items.yaml,line=5,col=15,title=Conflicted::ApiGroup shop/items: spec.hostnames[0]: ${CONFLICT}`,
+      '::error file=new.yaml,line=3,col=12,title=Conflicted::ApiGroup aaa/items2: metadata.name: claims the same as ApiGroup shop/items (items.yaml:5:15), where the error is told',
+    ]);
+    expect(lines.at(-1)).toMatch(/^2 objects, 1 error, /);
+  });
+
+  test('of a repository says what a cluster goes by', async () => {
+    const { lines } = await lint(groups, '--gitops');
+    expect(lines[0]).toMatch(/\(new\.yaml:3:12\); in a cluster the older of the two is served$/);
+    const local = await lint({ 'a.yaml': group('shop', 'b'), 'b.yaml': group('shop', 'a') }, '--gitops');
+    expect(local.lines[0]).toMatch(/^a\.yaml:5:15: .* \(b\.yaml:3:12\)$/);
+  });
+
+  test('goes by what the state folder remembers, where there is one', async () => {
+    const since = {
+      'ApiGroup/shop/items': '2027-01-01T00:00:00.000Z',
+      'ApiGroup/aaa/items2': '2027-01-02T00:00:00.000Z',
+    };
+    for (const [name, text] of Object.entries(groups)) writeFileSync(join(folder, name), text);
+    const state = mkdtempSync(join(tmpdir(), 'countersign-lint-state-'));
+    writeFileSync(join(state, 'first-seen.json'), JSON.stringify({ version: 1, since, homes: {} }));
+    const { lines } = await lint(groups, '--state-dir', state);
+    expect(lines.find((line) => line.includes('Conflicted'))).toMatch(/^new\.yaml:5:15: /);
+    writeFileSync(join(state, 'first-seen.json'), '{');
+    expect((await lint(groups, '--state-dir', state)).lines.join('\n')).toContain(CONFLICT);
+    rmSync(state, { recursive: true });
+  });
+});
+
+test('lint places what is said of a plan with a misspelt kind where the plan is', async () => {
+  const { lines } = await lint({
+    'group.yaml': ordersGroup(),
+    'plan.yaml': `apiVersion: countersign.dev/v1alpha1
+kind: UsagePlans
+metadata: {name: standard, namespace: shop}
+spec:
+  quotas: [{name: daily, requests: 5, period: Day}]
+  keys: {refs: [{name: gone}]}
+  targets: [{apiGroup: orders, environment: release, apis: ["*"]}]
+`,
+  });
+  const ofPlan = lines.filter((line) => line.includes('shop/standard'));
+  expect(ofPlan[0]).toMatch(/^plan\.yaml:2:1: error UnknownKind: .*did you mean "UsagePlan"/);
+  expect(ofPlan.slice(1)).toEqual([
+    expect.stringMatching(/^plan\.yaml:4:1: error Invalid: UsagePlan shop\/standard: spec: the plan has errors/),
+    expect.stringMatching(/^plan\.yaml:6:17: error KeyNotFound: UsagePlan shop\/standard: spec\.keys\.refs\[0\]: /),
+  ]);
+});
+
 describe('lint --gitops', () => {
   const others = {
     'kustomization.yaml': 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml]\n',

@@ -57,30 +57,50 @@ const signatureKey: fc.Arbitrary<AnyResource> = fc
     label: fc.constantFrom('team', 'kubernetes.io/metadata.name'),
     ends: hours,
     begins: hours,
+    created: hours,
   })
-  .map(({ meta: { namespace, name }, id, usage, state, secret, from, tier, label, ends, begins }): SignatureKey => ({
-    apiVersion,
-    kind: 'SignatureKey',
-    metadata: { namespace, name, labels: { tier } },
-    spec: {
+  .map(
+    ({
+      meta: { namespace, name },
+      id,
       usage,
-      type: 'HMAC',
       state,
-      ...(usage === 'Caller' && { identity: 'SignatureKeyPair' }),
-      ...(secret !== undefined && { secretRef: { name: secret } }),
-      ...(id !== undefined && secret !== undefined && { keyID: id }),
-      ...(ends !== undefined && { expirationTime: after(ends) }),
-      ...(begins !== undefined && { notBeforeTime: after(begins) }),
-      ...(usage === 'Caller' && {
-        allowedAuthorizers: {
-          namespaces: {
-            from,
-            ...(from === 'Selector' && { selector: { matchLabels: { [label]: label === 'team' ? 'x' : 'c' } } }),
+      secret,
+      from,
+      tier,
+      label,
+      ends,
+      begins,
+      created,
+    }): SignatureKey => ({
+      apiVersion,
+      kind: 'SignatureKey',
+      metadata: {
+        namespace,
+        name,
+        labels: { tier },
+        ...(created !== undefined && { creationTimestamp: after(created) }),
+      },
+      spec: {
+        usage,
+        type: 'HMAC',
+        state,
+        ...(usage === 'Caller' && { identity: 'SignatureKeyPair' }),
+        ...(secret !== undefined && { secretRef: { name: secret } }),
+        ...(id !== undefined && secret !== undefined && { keyID: id }),
+        ...(ends !== undefined && { expirationTime: after(ends) }),
+        ...(begins !== undefined && { notBeforeTime: after(begins) }),
+        ...(usage === 'Caller' && {
+          allowedAuthorizers: {
+            namespaces: {
+              from,
+              ...(from === 'Selector' && { selector: { matchLabels: { [label]: label === 'team' ? 'x' : 'c' } } }),
+            },
           },
-        },
-      }),
-    },
-  }));
+        }),
+      },
+    }),
+  );
 
 const AUTHORITY = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
 const textOf = (name: string, text: string | undefined): (readonly [string, Buffer])[] =>

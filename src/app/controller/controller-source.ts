@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.js';
 import { errorMessage } from '../../lib/errors.js';
-import { createFileProvider } from '../../provider/file/file-provider.js';
+import { createFileProvider, type FileProviderOptions } from '../../provider/file/file-provider.js';
 import type { Provider } from '../../provider/provider.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { ObjectStatus, TranslateContext } from '../../translate/translation.js';
@@ -61,11 +61,20 @@ export interface ControllerSource {
 export interface FolderSourceOptions {
   readonly context: Omit<TranslateContext, 'nowMs'>;
   readonly folder: string;
-  /** Of generated keys; default `.countersign` in the folder. */
+  /** Of generated keys and of who was there first; default `.countersign` in the folder. */
   readonly stateFolder: string | undefined;
   readonly log: Logger;
   readonly clock: Clock;
 }
+
+/** What goes wrong with the folder itself. */
+export const logFolder = (log: Logger): Pick<FileProviderOptions, 'onError' | 'onForgetful'> => ({
+  onError: (error) => log.error({ error: errorMessage(error) }, 'the folder cannot be read'),
+  onForgetful: (message) =>
+    log.warn(
+      `who was in the folder first is not known after a restart, where names decide then between two that claim the same: ${message}`,
+    ),
+});
 
 /** A folder of YAML, one controller. */
 export async function openFolderSource({
@@ -75,14 +84,12 @@ export async function openFolderSource({
   log,
   clock,
 }: FolderSourceOptions): Promise<ControllerSource> {
-  const keys = await openKeyState(stateFolder ?? join(folder, '.countersign'), logKeyState(log), clock);
+  const state = stateFolder ?? join(folder, '.countersign');
+  const keys = await openKeyState(state, logKeyState(log), clock);
   return {
     name: folder,
-    context,
-    provider: createFileProvider({
-      folder,
-      onError: (error) => log.error({ error: errorMessage(error) }, 'the folder cannot be read'),
-    }),
+    context: { ...context, singleOwner: true },
+    provider: createFileProvider({ folder, stateFolder: state, ...logFolder(log), clock }),
     keys,
     leadership: alwaysLeading(),
   };

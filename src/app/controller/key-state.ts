@@ -4,13 +4,14 @@
  * SignatureKey ends its secret: the file is put aside, so that one of the same name gets another.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { chmod, glob, link, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, glob, link, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { KEY_SECRET_TYPE } from '../../api/types.js';
 import type { Clock } from '../../lib/clock.js';
 import { errorMessage } from '../../lib/errors.js';
 import type { ResourceKey } from '../../model/model.js';
+import { openStateFolder } from '../../provider/file/state-folder.js';
 import { SecretResource } from '../../resources/core-resources.js';
 import { keyOf, resourceKey, withSecrets, type ResourceSet } from '../../resources/resource-set.js';
 import type { Logger } from '../../telemetry/logger.js';
@@ -210,9 +211,7 @@ export async function readKeyState(
 }
 
 async function privateFolder(folder: string, keysFolder: string, namespace: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  // The state folder lies beside manifests by default, and those are in Git.
-  await writeFile(join(folder, '.gitignore'), '*\n', { flag: 'wx' }).catch(() => undefined);
+  await openStateFolder(folder);
   for (const each of [keysFolder, join(keysFolder, namespace)]) {
     await mkdir(each, { recursive: true, mode: 0o700 });
     await chmod(each, 0o700);

@@ -31,6 +31,7 @@ import { renderOptions, translateContext } from '../context.js';
 import { createController } from '../controller/controller.js';
 import { createCounterStore } from '../counter-store.js';
 import { createEnvoyProcess } from './envoy-process.js';
+import { logFolder } from '../controller/controller-source.js';
 import { logKeyState, openKeyState } from '../controller/key-state.js';
 import { createMonitoredProcess } from '../monitored-process.js';
 import { observeChecks } from '../authorizer/observe-checks.js';
@@ -96,7 +97,9 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   const provider = createFileProvider({
     folder: options.folderPath,
-    onError: (error) => log.error({ error: errorMessage(error) }, 'the folder cannot be read'),
+    stateFolder: options.stateFolder,
+    ...logFolder(log),
+    clock,
   });
   const reporter = createChangeReporter({
     log,

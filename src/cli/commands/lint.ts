@@ -34,7 +34,7 @@ the folder, 2 wrong usage.`,
       const [
         { loadFolder },
         { formatProblem, placeProblems },
-        { emptyFolder, groupsWithoutAuthorization, unstatedBursts },
+        { emptyFolder, fromTheOther, groupsWithoutAuthorization, tellWhoStays, unstatedBursts },
         { githubAnnotation },
         { ofOurs },
       ] = await Promise.all([
@@ -61,7 +61,7 @@ the folder, 2 wrong usage.`,
         [...translation.problems, ...advice],
         (object, field) => folder.locate(object, field),
         dir,
-      );
+      ).map((problem) => tellWhoStays(problem, gitops));
       const errors = problems.filter(({ severity }) => severity === 'error').length;
       const summary = {
         objects: translation.statuses.size,
@@ -72,7 +72,8 @@ the folder, 2 wrong usage.`,
       if (flags.output === 'json') io.stdout(`${JSON.stringify({ summary, problems }, null, 2)}\n`);
       else {
         const line = flags.output === 'github' ? githubAnnotation : formatProblem;
-        for (const problem of problems) io.stdout(`${line(problem)}\n`);
+        const toTell = flags.output === 'github' ? problems.flatMap((each) => [each, ...fromTheOther(each)]) : problems;
+        for (const problem of toTell) io.stdout(`${line(problem)}\n`);
         const unseen =
           secretsElsewhere > 0 ? `; ${counted(secretsElsewhere, 'Secret')} not in the folder, taken to exist` : '';
         io.stdout(

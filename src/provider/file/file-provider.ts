@@ -3,7 +3,10 @@ import { basename, resolve } from 'node:path';
 import { type FSWatcher, watch } from 'chokidar';
 import type { ObjectReference } from '../../api/problem.js';
 import type { Place, Provider, Publication } from '../provider.js';
+import { errorMessage } from '../../lib/errors.js';
+import type { Clock } from '../../lib/clock.js';
 import { Folder } from './folder.js';
+import { type FolderMemory, memoryPath, NO_MEMORY, readMemory, writeMemory } from './folder-memory.js';
 
 /** Editors write in several steps (truncate, write, rename): wait for quiet, but not for ever. */
 const SETTLE_MS = 50;
@@ -13,11 +16,20 @@ export interface FileProviderOptions {
   readonly folder: string;
   /** An exception while scanning; the provider goes on. */
   readonly onError: (error: unknown) => void;
+  /** Where it is kept over restarts who was there first. */
+  readonly stateFolder: string;
+  /** That could not be read or written: the provider goes on without. Told once. */
+  readonly onForgetful: (message: string) => void;
+  readonly clock: Clock;
 }
 
-export function createFileProvider({ folder: path, onError }: FileProviderOptions): Provider {
-  const root = resolve(path);
-  const folder = new Folder(root);
+export function createFileProvider(options: FileProviderOptions): Provider {
+  const { onError, stateFolder, onForgetful, clock } = options;
+  const root = resolve(options.folder);
+  let folder = new Folder(root, clock);
+  let kept = NO_MEMORY;
+  let keeping: Promise<void> | undefined;
+  let isForgetful = false;
   let watcher: FSWatcher | undefined;
   let publish: ((publication: Publication) => void) | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -26,11 +38,41 @@ export function createFileProvider({ folder: path, onError }: FileProviderOption
   let again = false;
   const closing = new AbortController();
 
+  async function recall(): Promise<FolderMemory> {
+    try {
+      return await readMemory(stateFolder);
+    } catch (error) {
+      onForgetful(`${memoryPath(stateFolder)}: ${errorMessage(error)}; it begins anew`);
+      return NO_MEMORY;
+    }
+  }
+
+  /** Nobody waits for it: what a crash loses came last, and is the youngest after a restart as well. */
+  function keep(): void {
+    if (!keeping && folder.memory !== kept) keeping = keepAll();
+  }
+
+  async function keepAll(): Promise<void> {
+    while (folder.memory !== kept) {
+      const next = folder.memory;
+      try {
+        await writeMemory(stateFolder, next);
+        isForgetful = false;
+      } catch (error) {
+        if (!isForgetful) onForgetful(`${memoryPath(stateFolder)} cannot be written: ${errorMessage(error)}`);
+        isForgetful = true;
+      }
+      kept = next;
+    }
+    keeping = undefined;
+  }
+
   async function scan(): Promise<void> {
     do {
       again = false;
       try {
         if (await folder.scan(closing.signal)) publish?.(folder.publication);
+        if (publish) keep();
       } catch (error) {
         onError(error);
       }
@@ -60,8 +102,11 @@ export function createFileProvider({ folder: path, onError }: FileProviderOption
       watcher.on('all', onEvent).on('raw', onEvent).on('error', onError);
       const ready = new Promise<void>((done) => watcher?.once('ready', done));
       await ready;
+      kept = await recall();
+      folder = new Folder(root, clock, kept);
       await folder.scan(closing.signal);
       if (closing.signal.aborted) return;
+      keep();
       publish = publishTo;
       publish(folder.publication);
       // What happened between the scan and now.
@@ -73,6 +118,7 @@ export function createFileProvider({ folder: path, onError }: FileProviderOption
       clearTimeout(timer);
       await watcher?.close();
       await scanning;
+      await keeping;
     },
     locate(object: ObjectReference, fieldPath: string): Place | undefined {
       return folder.locate(object, fieldPath);

@@ -2,17 +2,22 @@
  * The state of a folder of manifests. `scan` looks at the disk and re-reads what changed; the objects then behave as
  * after `kubectl apply`: one that is refused (schema, rule, immutable field) leaves its predecessor in place, and a
  * file that does not parse keeps all of its own, as does a subfolder that cannot be read. Of an object whose kind is
- * misspelt the file keeps what it served under that name. What is gone from the disk is gone.
+ * misspelt the file keeps what it served under that name. What is gone from the disk is gone. Each object has the time
+ * at which it was first seen, as an API server gives it one.
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ObjectReference, Problem } from '../../api/problem.js';
 import { checkTransition } from '../../api/schema.js';
 import { type Kind, KINDS } from '../../api/types.js';
+import { type Clock, systemClock } from '../../lib/clock.js';
 import { fileErrorMessage } from '../../lib/file-error.js';
 import type { Remains } from '../../resources/remains.js';
 import { type AnyResource, createResourceSet, EMPTY_RESOURCES, withRemains } from '../../resources/resource-set.js';
 import type { InputProblem, Place, Publication } from '../provider.js';
+import { agedRemains, agedResource, writtenTimeOf } from './aged.js';
+import { arrivals, type FolderMemory, isAged, NO_MEMORY } from './folder-memory.js';
+import { unusableSecret } from './kept-key.js';
 import {
   locateInDocument,
   type ManifestDocument,
@@ -54,9 +59,21 @@ export class Folder {
   #fingerprint = '';
   /** Files and folders that were never read; `undefined` before the first scan. */
   #unread: ReadonlySet<string> | undefined;
+  /** Where those are written that only refuse, under the names that translation has for them. */
+  #remaining = new Map<string, PlacedObject>();
+  #memory: FolderMemory;
+  readonly #clock: Clock;
 
-  constructor(root: string) {
+  /** @param memory of the process before, which had the same folder. */
+  constructor(root: string, clock = systemClock, memory = NO_MEMORY) {
     this.#root = root;
+    this.#clock = clock;
+    this.#memory = memory;
+  }
+
+  /** The same by identity while nothing of it changed. */
+  get memory(): FolderMemory {
+    return this.#memory;
   }
 
   get publication(): Publication {
@@ -98,7 +115,8 @@ export class Folder {
 
   /** Where a field of an object is written. */
   locate(object: ObjectReference, path: string): Place | undefined {
-    const placed = this.#placed.get(textOf(object));
+    const key = textOf(object);
+    const placed = this.#placed.get(key) ?? this.#remaining.get(key);
     return placed && placeOf(placed, path);
   }
 
@@ -112,8 +130,23 @@ export class Folder {
     const resources = new Map<string, AnyResource>();
     const refused = new Set(problems.map(({ object }) => textOf(object)));
     const remains: Remains[] = [];
+    const remaining = new Map<string, PlacedObject>();
     const kept = new Set<string>();
+    const keptFaults: (() => void)[] = [];
     const named = namesOf(files);
+    const homes = this.#homesOf(files);
+    const since = new Map<string, number>();
+    const arrive = arrivals(this.#memory, this.#clock());
+    const ageOf = (key: string, writtenMs: number | undefined): number => {
+      const ms = this.#memory.since.get(key) ?? since.get(key) ?? arrive(writtenMs);
+      since.set(key, ms);
+      return ms;
+    };
+    const leave = (here: PlacedObject, left: Remains): void => {
+      const key = textOf(left);
+      remaining.set(key, here);
+      remains.push(isAged(left.kind) ? agedRemains(left, ageOf(key, writtenTimeOf(left))) : left);
+    };
     for (const [file, state] of files) {
       if (state.fault) refused.add(textOf(fileReference(file)));
       if (state.fault) problems.push(fileProblem(file, this.#withKept(state.fault, state.objects)));
@@ -138,16 +171,16 @@ export class Folder {
             resources.set(each, resource);
             kept.add(each);
           }
-          report(before.size > 0 ? object.problems.map(withKept) : object.problems);
+          report(before.size > 0 ? object.problems.map((fault) => withKept(fault)) : object.problems);
           if (before.size > 0) continue;
           // What has no name may be anything.
           if (object.reference.name === '') refused.add(textOf(fileReference(file)));
           else for (const each of [key, ...free(object.meant)]) refused.add(each);
-          if (object.remains) remains.push(object.remains);
+          if (object.remains) leave(here, object.remains);
           continue;
         }
-        const first = object.reference.name === '' ? undefined : placed.get(key);
-        if (first) {
+        const first = homes.get(key) ?? here;
+        if (first.object !== object) {
           const { file: otherFile, line } = placeOf(first, 'metadata.name');
           const message = `is defined in ${otherFile}:${line} already; that one stays`;
           report([
@@ -157,17 +190,28 @@ export class Folder {
         }
         placed.set(key, here);
         const predecessor = this.#resources.get(key);
-        const faults = [...object.problems, ...transitionProblems(object.resource, predecessor)];
-        const admitted = object.resource && !faults.some(({ severity }) => severity === 'error');
-        const resource = admitted ? object.resource : predecessor;
-        report(admitted || !resource ? faults : faults.map(withKept));
+        const next =
+          object.resource && isAged(object.reference.kind)
+            ? agedResource(object.resource, ageOf(key, writtenTimeOf(object.resource)))
+            : object.resource;
+        const faults = [...object.problems, ...transitionProblems(next, predecessor)];
+        const admitted = next && !faults.some(({ severity }) => severity === 'error');
+        const resource = admitted ? next : predecessor;
+        if (admitted || !resource) report(faults);
+        // What keeps a version from being in service may come with an object that is read after it.
+        else
+          keptFaults.push(() => {
+            const unusable = unusableSecret(resource, resources);
+            report(faults.map((fault) => withKept(fault, unusable)));
+          });
         if (resource) resources.set(key, resource);
         // What has no name may be anything.
         if (!resource) refused.add(object.reference.name === '' ? textOf(fileReference(file)) : key);
-        if (!resource && object.remains) remains.push(object.remains);
+        if (!resource && object.remains) leave(here, object.remains);
         if (resource && (!admitted || state.fault)) kept.add(key);
       }
     }
+    for (const report of keptFaults) report();
     const before = this.#publication.resources;
     const changed =
       !sameEntries(resources, this.#resources) ||
@@ -181,8 +225,10 @@ export class Folder {
     }
     const fingerprint = digest.digest('hex');
     const different = changed || fingerprint !== this.#fingerprint;
+    this.#remember(since, placed, refused, homes);
     this.#files = files;
     this.#placed = placed;
+    this.#remaining = remaining;
     this.#resources = resources;
     this.#fingerprint = fingerprint;
     const unread = this.#unreadOf(files, problems);
@@ -195,6 +241,49 @@ export class Folder {
         ...(unread.length > 0 && { unread }),
       };
     return different;
+  }
+
+  /**
+   * Objects that several files define, where they stay: with the file that had them already, else with the first by
+   * path. A new file never takes an object over.
+   */
+  #homesOf(files: ReadonlyMap<string, FileState>): ReadonlyMap<string, PlacedObject> {
+    const first = new Map<string, PlacedObject>();
+    const homes = new Map<string, PlacedObject>();
+    for (const [file, { objects }] of files)
+      for (const object of objects) {
+        if (object.meant || object.reference.name === '') continue;
+        const key = textOf(object.reference);
+        const here = { file, object };
+        const earlier = homes.get(key) ?? first.get(key);
+        if (!earlier) {
+          first.set(key, here);
+          continue;
+        }
+        const before = this.#placed.get(key)?.file ?? this.#memory.homes.get(key);
+        homes.set(key, file === before && earlier.file !== before ? here : earlier);
+      }
+    return homes;
+  }
+
+  /**
+   * What is gone is forgotten. Of an object that was not seen in this process nothing is known while some file cannot be
+   * read, nor of one that is refused.
+   */
+  #remember(
+    since: Map<string, number>,
+    placed: ReadonlyMap<string, PlacedObject>,
+    refused: ReadonlySet<string>,
+    duplicates: ReadonlyMap<string, PlacedObject>,
+  ): void {
+    const isCertain = ![...refused].some((name) => name.startsWith('File/'));
+    for (const [key, ms] of this.#memory.since) {
+      const isThere = placed.has(key) || refused.has(key) || !(isCertain || this.#placed.has(key));
+      if (isThere && !since.has(key)) since.set(key, ms);
+    }
+    const homes = new Map([...duplicates].map(([key, { file }]) => [key, file]));
+    if (!sameEntries(since, this.#memory.since) || !sameEntries(homes, this.#memory.homes))
+      this.#memory = { since, homes };
   }
 
   /** One that comes broken later takes nothing away, and must not end a gateway that serves. */
@@ -242,10 +331,12 @@ function transitionProblems(next: AnyResource | undefined, predecessor: AnyResou
   return checkTransition(predecessor, next);
 }
 
-const withKept = (problem: Problem): Problem =>
-  problem.severity === 'error'
-    ? { ...problem, message: `${problem.message}; the version before stays in service` }
-    : problem;
+/** @param unusable why that version is not in service. */
+function withKept(problem: Problem, unusable?: string): Problem {
+  if (problem.severity !== 'error') return problem;
+  const what = unusable === undefined ? ' in service' : `, but ${unusable}: the key is not in service`;
+  return { ...problem, message: `${problem.message}; the version before stays${what}` };
+}
 
 /** Reads a folder once, for commands that do not watch. */
 export async function readFolder(root: string): Promise<Publication & Pick<Folder, 'locate'>> {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, stat, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,6 +8,7 @@ import { createFileProvider } from '../../../src/provider/file/file-provider.js'
 import type { Provider, Publication } from '../../../src/provider/provider.js';
 import { eventually } from '../../support/eventually.js';
 import { must } from '../../support/must.js';
+import { apiGroup, toYaml, urlBackend } from '../../support/resources.js';
 
 const key = (name: string, spec = 'usage: Backend, type: HMAC') => `apiVersion: countersign.dev/v1alpha1
 kind: SignatureKey
@@ -18,6 +19,8 @@ spec: {${spec}}
 let folder: string;
 let provider: Provider;
 let publications: Publication[];
+let forgetful: string[];
+let nowMs = 0;
 const last = (): Publication => must(publications.at(-1));
 const names = (): string[] => [...last().resources.SignatureKey.keys()].sort();
 const told = (): string[] =>
@@ -26,6 +29,8 @@ const told = (): string[] =>
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'countersign-'));
   publications = [];
+  forgetful = [];
+  nowMs = Date.parse('2027-01-01T00:00:00Z');
 });
 
 afterEach(async () => {
@@ -38,7 +43,13 @@ async function start(
     throw error;
   },
 ): Promise<void> {
-  provider = createFileProvider({ folder, onError });
+  provider = createFileProvider({
+    folder,
+    stateFolder: join(folder, '.countersign'),
+    onError,
+    onForgetful: (message) => void forgetful.push(message),
+    clock: () => nowMs,
+  });
   await provider.start((publication) => publications.push(publication));
 }
 
@@ -252,5 +263,53 @@ spec:
     expect(told()).toHaveLength(21);
     expect(told()[0]).toMatch(/^a\.yaml:4:36: unknown field/);
     expect(told().at(-1)).toBe('a.yaml:1:1: has 980 more problems');
+  });
+});
+
+describe('who was there first', () => {
+  const group = (name: string) =>
+    toYaml(apiGroup(name, { basePath: '/', access: { authentication: 'None' }, backend: urlBackend(9000) }));
+  const state = (): string => join(folder, '.countersign/first-seen.json');
+  const ages = (): Record<string, string | undefined> =>
+    Object.fromEntries(
+      [...last().resources.ApiGroup.values()].map(({ metadata }) => [metadata.name, metadata.creationTimestamp]),
+    );
+
+  test('is in the state folder, for its owner alone, and known after a restart', async () => {
+    await writeFile(join(folder, 'b.yaml'), group('b'));
+    await start();
+    await provider.close();
+    expect((await stat(state())).mode & 0o777).toBe(0o600);
+    expect((await stat(join(folder, '.countersign'))).mode & 0o777).toBe(0o700);
+    expect(await readFile(join(folder, '.countersign/.gitignore'), 'utf8')).toBe('*\n');
+    nowMs += 1000;
+    await writeFile(join(folder, 'a.yaml'), group('a'));
+    await start();
+    expect(ages()).toEqual({ a: '2027-01-01T00:00:01.000Z', b: '2027-01-01T00:00:00.000Z' });
+    nowMs += 1000;
+    await writeFile(join(folder, 'c.yaml'), group('c'));
+    await eventually(() => expect(ages()['c']).toBe('2027-01-01T00:00:02.000Z'));
+    await eventually(async () => expect(await readFile(state(), 'utf8')).toContain('ApiGroup/shop/c'));
+    expect(forgetful).toEqual([]);
+  });
+
+  test('begins anew where the file is damaged, and says so', async () => {
+    await mkdir(join(folder, '.countersign'));
+    await writeFile(state(), '{"version": 1, "since');
+    await writeFile(join(folder, 'b.yaml'), group('b'));
+    await start();
+    expect(forgetful).toEqual([expect.stringMatching(/first-seen\.json: .*; it begins anew$/)]);
+    await eventually(async () => expect(await readFile(state(), 'utf8')).toContain('ApiGroup/shop/b'));
+  });
+
+  test('is known without a file too, until the end, where none can be written', async () => {
+    await writeFile(join(folder, '.countersign'), 'no folder');
+    await writeFile(join(folder, 'b.yaml'), group('b'));
+    await start();
+    nowMs += 1000;
+    await writeFile(join(folder, 'a.yaml'), group('a'));
+    await eventually(() => expect(ages()).toMatchObject({ a: '2027-01-01T00:00:01.000Z' }));
+    await provider.close();
+    expect(forgetful).toEqual([expect.stringMatching(/first-seen\.json cannot be written: /)]);
   });
 });
