@@ -2,10 +2,9 @@
  * `verify --stdin-json`: one request a line in, one verdict a line out, for other people's conformance runs.
  * A line that cannot be read is answered like any other, so that answers keep their count.
  */
-import { createInterface } from 'node:readline';
-import { Readable } from 'node:stream';
 import { guardRequest } from '../app/guard.js';
 import { errorMessage } from '../lib/errors.js';
+import { readLines } from '../lib/read-lines.js';
 import { Redacted } from '../lib/redacted.js';
 import { aes, type AesAlgorithm } from '../signature/aes/scheme.js';
 import { basic } from '../signature/basic/scheme.js';
@@ -52,7 +51,7 @@ interface Verdict {
 }
 
 export async function verifyLines(io: CommandIo): Promise<void> {
-  for await (const text of createInterface({ input: Readable.from(io.stdin), crlfDelay: Infinity })) {
+  for await (const text of readLines(io.stdin, { unfinished: 'keep' })) {
     if (text.trim() !== '') io.stdout(`${JSON.stringify(verifyLine(text))}\n`);
   }
 }

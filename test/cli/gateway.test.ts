@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { startBackend, type RecordingBackend } from '../support/backend.js';
 import { eventually } from '../support/eventually.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
+import { sendHttp1 } from '../support/http.js';
 import { CALLER_KEY, callerKey, ordersGroup } from '../support/manifests.js';
 import { signedFetch } from '../support/signed-fetch.js';
 
@@ -56,6 +57,12 @@ describe('the gateway', () => {
       decision: 'deny',
       reason: 'non_canonical_path',
     });
+    const traced = await sendHttp1(gateway.httpPort, { method: 'TRACE', target: '/orders/v1/x' });
+    expect(traced.status).toBe(405);
+    await eventually(() =>
+      expect(gateway.accessLog.at(-1)).toMatchObject({ decision: 'deny', reason: 'method_not_allowed' }),
+    );
+    expect(await metric(/countersign_gateway_refusals_total\{reason="method_not_allowed"\} 1/)).toBeDefined();
     expect(
       await metric(/countersign_requests_total\{decision="deny",reason="missing_credential",dialect="none"\} \d+/),
     ).toBeDefined();
@@ -175,8 +182,39 @@ describe('the gateway', () => {
     expect(gateway.logs.map(({ msg }) => msg)).toContain('Envoy is back');
   });
 
-  test('prints no secret, not at debug level either', () => {
-    expect(JSON.stringify(gateway.logs) + JSON.stringify(gateway.accessLog)).not.toContain(CALLER_KEY.secret);
+  test('prints no secret of a caller or a backend, at trace level either', async () => {
+    const [keyId, secret] = ['gateway-user', 'gateway-password-0123'];
+    const traced = await startGateway({
+      files: {
+        'group.yaml': ordersGroup().replace(
+          /(?=match: \{type: PathPrefix)/,
+          'backendSignature: {type: Key, signatureKeyRef: {name: backend}}, ',
+        ),
+        'keys.yaml': callerKey(),
+        'backend.yaml': `
+apiVersion: countersign.dev/v1alpha1
+kind: SignatureKey
+metadata: {name: backend, namespace: shop}
+spec: {usage: Backend, type: Basic, keyID: ${keyId}, secretRef: {name: backend}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: backend, namespace: shop}
+type: countersign.dev/signature-key
+stringData: {keyId: ${keyId}, secret: ${secret}}
+`,
+      },
+      flags: { service: [`shop/orders:8080=127.0.0.1:${String(backend.port)}`], logLevel: 'trace' },
+    });
+    try {
+      expect((await signedFetch(`${traced.httpUrl}/orders/v1/orders`, CALLER_KEY)).status).toBe(200);
+      const credentials = Buffer.from(`${keyId}:${secret}`).toString('base64');
+      expect(backend.last?.header('authorization')).toBe(`Basic ${credentials}`);
+      const printed = [gateway, traced].map(({ logs, accessLog }) => JSON.stringify([logs, accessLog])).join('');
+      for (const each of [CALLER_KEY.secret, secret, credentials]) expect(printed).not.toContain(each);
+    } finally {
+      await traced.close();
+    }
   });
 
   test('tells that an address is not one of this machine, and that a bundle is not there', async () => {

@@ -100,7 +100,7 @@ export async function startGateway({ files, flags = {}, clock }: TestGatewayOpti
     folderPath: folder,
     stateFolder: config.stateDir ?? join(folder, '.countersign'),
     log: createLogger({
-      level: 'debug',
+      level: flags.logLevel === 'trace' ? 'trace' : 'debug',
       format: 'json',
       write: (line) => void logs.push(JSON.parse(line) as LogEntry),
     }),

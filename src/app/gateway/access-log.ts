@@ -22,6 +22,7 @@ export interface AccessLogEntry {
 /** Reasons of Envoy's own refusals, with what they mean; a closed list, as they are metric labels. */
 export const GATEWAY_REASONS = {
   non_canonical_path: 'The guard in front of the routes refused the path.',
+  method_not_allowed: 'No API is offered by such a method.',
   not_found: 'No group serves this host and path.',
   body_too_large: 'The body is larger than the route buffers.',
   headers_too_large: 'The request headers are too large.',

@@ -4,11 +4,11 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { request } from 'node:http';
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createBackoff } from '../../lib/backoff.js';
 import { AppError, errorMessage } from '../../lib/errors.js';
+import { readLines } from '../../lib/read-lines.js';
 import type { Logger } from '../../telemetry/logger.js';
 
 export interface EnvoyProcessOptions {
@@ -51,7 +51,8 @@ export function createEnvoyProcess(options: EnvoyProcessOptions): EnvoyProcess {
       '--log-format',
       '%l|%n|%v',
       '--log-level',
-      log.isLevelEnabled('trace') ? 'debug' : log.isLevelEnabled('debug') ? 'info' : 'warning',
+      // Never more: at `debug` Envoy prints headers, those with the credentials of callers and backends too.
+      log.isLevelEnabled('debug') ? 'info' : 'warning',
     ],
     // Access log lines reach us soon after the request; the default is 10 s.
     ...['--file-flush-interval-msec', '50'],
@@ -65,9 +66,9 @@ export function createEnvoyProcess(options: EnvoyProcessOptions): EnvoyProcess {
     const started = spawn(path, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     child = started;
     const guard = started.pid === undefined ? undefined : spawnGuard(started.pid);
-    readLines(started.stdout, onAccessLog);
+    void tellLines(started.stdout, onAccessLog);
     // What Envoy says about connections that its own end cuts is of no use.
-    readLines(started.stderr, (line) => logEnvoyLine(log, line, closing.signal.aborted));
+    void tellLines(started.stderr, (line) => logEnvoyLine(log, line, closing.signal.aborted));
     const startedAt = performance.now();
     ended = new Promise((resolve) => {
       started.once('error', (error) => resolve(errorMessage(error)));
@@ -123,8 +124,14 @@ function spawnGuard(pid: number): ChildProcess {
   return guard;
 }
 
-function readLines(stream: Readable, onLine: (line: string) => void): void {
-  createInterface({ input: stream, crlfDelay: Infinity }).on('line', onLine);
+async function tellLines(stream: Readable, onLine: (line: string) => void): Promise<void> {
+  const lines = readLines(stream, { unfinished: 'keep' });
+  for (;;) {
+    // A pipe breaks with its process, whose end is told by itself.
+    const next = await lines.next().catch(() => undefined);
+    if (!next || next.done === true) return;
+    onLine(next.value);
+  }
 }
 
 const LEVELS: Readonly<Record<string, 'trace' | 'debug' | 'warn' | 'error'>> = {

@@ -5,6 +5,7 @@
 import { Agent, type RequestOptions, request as httpsRequest } from 'node:https';
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { AppError, errorMessage } from '../../lib/errors.js';
+import { readLines } from '../../lib/read-lines.js';
 import { type KubeCredentials, type KubeLocation, loadCredentials } from './kube-credentials.js';
 import { collectionPath, POD, type ResourceType, SECRET } from './resource-types.js';
 
@@ -212,7 +213,9 @@ class HttpKubeApi implements ConnectedKubeApi {
     };
     const response = await this.#open({ method: 'GET', path, query, signal }, silenceMs);
     try {
-      for await (const line of readLines(response)) yield parseEvent(line);
+      // What follows the last line break of a connection that ends is the torso of an event.
+      for await (const line of readLines(response, { maxBytes: MAX_EVENT_BYTES, unfinished: 'drop' }))
+        yield parseEvent(line);
     } catch (error) {
       if (error instanceof KubeApiError) throw error;
       throw new KubeApiError(`the watch of ${type.plural} broke: ${errorMessage(error)}`, {}, { cause: error });
@@ -386,25 +389,6 @@ async function readStatus(response: IncomingMessage): Promise<{ reason?: string;
     chunks.push(chunk as Buffer);
   }
   return JSON.parse(Buffer.concat(chunks).toString('utf8')) as { reason?: string; message?: string };
-}
-
-/** Whole lines. What follows the last line break of a connection that ends is the torso of an event: left out. */
-async function* readLines(stream: AsyncIterable<Buffer>): AsyncGenerator<string> {
-  let parts: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of stream) {
-    let start = 0;
-    for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, start)) {
-      parts.push(chunk.subarray(start, end));
-      const line = Buffer.concat(parts).toString('utf8');
-      [parts, size, start] = [[], 0, end + 1];
-      if (line !== '') yield line;
-    }
-    if (start === chunk.length) continue;
-    parts.push(chunk.subarray(start));
-    size += chunk.length - start;
-    if (size > MAX_EVENT_BYTES) throw new Error('an event is larger than any object can be');
-  }
 }
 
 const EVENT_TYPES = new Set<unknown>(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR']);
