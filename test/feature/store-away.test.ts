@@ -1,12 +1,11 @@
 /** The whole gateway while its counter store is away in one way or another: outcome by policy, and nobody waits. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { randomUUID } from 'node:crypto';
-import { Redacted } from '../../src/lib/redacted.js';
-import { dialectByName } from '../../src/signature/dialects.js';
 import { startBackend, type RecordingBackend } from '../support/backend.js';
 import { eventually } from '../support/eventually.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
-import { sendHttp1 } from '../support/http.js';
+import { PROTOCOLS, sendHttp1, type Send } from '../support/http.js';
+import { jdcloudHeaders } from '../support/jdcloud-signed.js';
+import { must } from '../support/must.js';
 import { type RedisServer, type SentinelSet, startSentinel } from '../support/redis.js';
 import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources.js';
 import { tencentHeaders } from '../support/tencent-sample.js';
@@ -61,60 +60,49 @@ afterAll(async () => {
 
 interface Answer {
   readonly status: number;
-  readonly reason: unknown;
   readonly requestId: string;
   readonly retryAfter: unknown;
   readonly tookMs: number;
 }
 
-async function call(key: Key): Promise<Answer> {
+async function call(key: Key, send: Send = sendHttp1): Promise<Answer> {
+  const target = key === 'nonce' ? '/once/x' : '/orders/x';
+  const signed = key === 'nonce' ? jdcloudHeaders(gateway.httpPort, target, KEYS.nonce) : tencentHeaders(KEYS[key]);
   const startedMs = performance.now();
-  const { status, headers } = await sendHttp1(gateway.httpPort, {
-    method: 'GET',
-    target: key === 'nonce' ? '/once/x' : '/orders/x',
-    headers: key === 'nonce' ? jdcloudHeaders() : tencentHeaders(KEYS[key]),
-  });
+  const { status, headers } = await send(gateway.httpPort, { method: 'GET', target, headers: signed });
   const tookMs = performance.now() - startedMs;
-  return { status, reason: '', requestId: String(headers['x-request-id']), retryAfter: headers['retry-after'], tookMs };
-}
-
-function jdcloudHeaders(): Record<string, string> {
-  const host = `127.0.0.1:${gateway.httpPort}`;
-  const { keyId, secret } = KEYS.nonce;
-  const signed = dialectByName('JDCloud').sign(
-    { method: 'GET', target: '/once/x', host, signHeaders: [], contentType: undefined, body: Buffer.alloc(0) },
-    { keyId, secret: new Redacted(secret) },
-    { nowMs: Date.now(), nonce: randomUUID() },
-  );
-  return { Host: host, ...Object.fromEntries(signed) };
+  return { status, requestId: String(headers['x-request-id']), retryAfter: headers['retry-after'], tookMs };
 }
 
 const reasonOf = async ({ requestId }: Answer): Promise<unknown> => (await gateway.accessLogOf(requestId))['reason'];
 
-/** Everybody calls at once, over and over. */
+/** Everybody calls at once, over and over, in turn over each protocol. */
 async function crowd(rounds: number): Promise<Map<Key, Answer[]>> {
   const answers = new Map<Key, Answer[]>();
-  for (let round = 0; round < rounds; round++)
+  for (let round = 0; round < rounds; round++) {
+    const [, send] = must(PROTOCOLS[round % PROTOCOLS.length]);
     await Promise.all(
       (Object.keys(KEYS) as Key[]).map(async (key) => {
-        answers.set(key, [...(answers.get(key) ?? []), await call(key)]);
+        answers.set(key, [...(answers.get(key) ?? []), await call(key, send)]);
       }),
     );
+  }
   return answers;
 }
 
-/** What Redis adds: beside a request of the same moment that does not need it, since a busy machine slows down both. */
-function p99OfWaits(answers: ReadonlyMap<Key, readonly Answer[]>): number {
-  const free = answers.get('free') ?? [];
-  const waits = [...answers.values()]
-    .flatMap((each) => each.map(({ tookMs }, round) => tookMs - (free[round]?.tookMs ?? 0)))
-    .sort((a, b) => a - b);
-  return waits[Math.floor(waits.length * 0.99)] ?? NaN;
+const p99 = (times: readonly number[]): number =>
+  times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? NaN;
+
+/** Bound of the 99th percentile while the store is away. */
+const P99_MS = 100;
+
+/** On a machine that is slow by itself: within the bound of what takes requests of the same moments that need no store. */
+function expectNoWait(waits: readonly number[], freeWaits: readonly number[]): void {
+  const slowMachineMs = p99(waits) < P99_MS ? 0 : p99(freeWaits);
+  expect(p99(waits) - slowMachineMs).toBeLessThan(P99_MS);
 }
 
-const statuses = (answers: readonly Answer[] | undefined): number[] => [
-  ...new Set((answers ?? []).map(({ status }) => status)),
-];
+const statuses = (answers: readonly Answer[]): number[] => [...new Set(answers.map(({ status }) => status))];
 
 interface Fault {
   readonly name: string;
@@ -122,40 +110,23 @@ interface Fault {
   readonly end: (master: RedisServer) => Promise<void>;
 }
 
-/** The Sentinels would replace a master that stalls or died, so they look away meanwhile. */
 const FAULTS: readonly Fault[] = [
   {
     name: 'stalled',
-    begin: async (master) => {
-      await sentinel.pauseFailover();
-      master.stall();
-    },
-    end: async (master) => {
-      master.resume();
-      await sentinel.resumeFailover();
-    },
+    begin: async (master) => master.stall(),
+    end: async (master) => master.resume(),
   },
   {
     name: 'read-only',
     begin: async (master) => {
-      await sentinel.pauseFailover();
       await master.command('CONFIG', 'SET', 'min-replicas-max-lag', '1', 'min-replicas-to-write', '2');
     },
-    end: async (master) => {
-      await master.command('CONFIG', 'SET', 'min-replicas-to-write', '0');
-      await sentinel.resumeFailover();
-    },
+    end: async (master) => void (await master.command('CONFIG', 'SET', 'min-replicas-to-write', '0')),
   },
   {
     name: 'stopped',
-    begin: async (master) => {
-      await sentinel.pauseFailover();
-      await master.kill();
-    },
-    end: async (master) => {
-      await master.start();
-      await sentinel.resumeFailover();
-    },
+    begin: (master) => master.kill(),
+    end: (master) => master.start(),
   },
 ];
 
@@ -171,32 +142,40 @@ async function served(): Promise<void> {
 
 describe('a counter store', () => {
   test.each(FAULTS)(
-    'that is $name: each policy\u2019s outcome, at once, and service again within 2 seconds',
+    'that is $name: the outcome of each policy, p99 < 100 ms (or < 100 ms beyond that of requests without a store), and service again within 2 s',
     async (fault) => {
       await served();
       await crowd(5);
       const master = await sentinel.master();
+      // They would replace a master that stalls or died, so they look away meanwhile.
+      await sentinel.pauseFailover();
       await fault.begin(master);
       const answers = await crowd(100);
-      const endMs = performance.now();
       await fault.end(master);
-      const recovered = served();
+      const endMs = performance.now();
+      await served();
+      const recoveredMs = performance.now() - endMs;
+      await sentinel.resumeFailover();
 
-      const refused = answers.get('closed')!.slice(-1)[0]!;
-      expect(statuses(answers.get('closed'))).toEqual([503]);
-      expect(refused.retryAfter).toBe('2');
-      expect(await reasonOf(refused)).toBe('store_unavailable');
-      expect(statuses(answers.get('nonce'))).toEqual([503]);
-      expect(statuses(answers.get('open'))).toEqual([200]);
+      const of = (key: Key): Answer[] => must(answers.get(key));
+      expect(statuses(of('closed'))).toEqual([503]);
+      for (const refused of of('closed').slice(-PROTOCOLS.length)) {
+        expect(refused.retryAfter).toBe('2');
+        expect(await reasonOf(refused)).toBe('store_unavailable');
+      }
+      expect(statuses(of('nonce'))).toEqual([503]);
+      for (const refused of of('nonce').slice(-PROTOCOLS.length))
+        expect(await reasonOf(refused)).toBe('store_unavailable');
+      expect(statuses(of('open'))).toEqual([200]);
       // Neither plan nor replay check: Redis does not matter.
-      expect(statuses(answers.get('free'))).toEqual([200]);
+      expect(statuses(of('free'))).toEqual([200]);
       // The limit of this authorizer is kept here, whatever Redis has counted.
-      expect(answers.get('local')!.filter(({ status }) => status === 200).length).toBeLessThanOrEqual(4);
-      expect(statuses(answers.get('local'))).toContain(429);
+      expect(of('local').filter(({ status }) => status === 200).length).toBeLessThanOrEqual(4);
+      expect(statuses(of('local'))).toContain(429);
 
-      expect(p99OfWaits(answers)).toBeLessThan(100);
-      await recovered;
-      expect(performance.now() - endMs).toBeLessThan(3000);
+      const waitsOf = (key: Key): number[] => of(key).map(({ tookMs }) => tookMs);
+      expectNoWait((['closed', 'open', 'local', 'nonce'] as const).flatMap(waitsOf), waitsOf('free'));
+      expect(recoveredMs).toBeLessThan(2000);
     },
     40_000,
   );
@@ -206,11 +185,13 @@ describe('a counter store', () => {
     const before = await sentinel.master();
     await before.kill();
     const waits: number[] = [];
+    const freeWaits: number[] = [];
     const seen = new Set<number>();
     await eventually(
       async () => {
         const [{ status, tookMs }, free] = await Promise.all([call('closed'), call('free')]);
-        waits.push(tookMs - free.tookMs);
+        waits.push(tookMs);
+        freeWaits.push(free.tookMs);
         seen.add(status);
         expect(await sentinel.master()).not.toBe(before);
         expect(status).toBe(200);
@@ -218,8 +199,7 @@ describe('a counter store', () => {
       { withinMs: 20_000, everyMs: 5 },
     );
     expect([...seen].sort()).toEqual([200, 503]);
-    waits.sort((a, b) => a - b);
-    expect(waits[Math.floor(waits.length * 0.99)]).toBeLessThan(100);
+    expectNoWait(waits, freeWaits);
     const after = await sentinel.master();
     expect(await after.command('KEYS', 'countersign:*:q:*')).not.toEqual([]);
     await before.start();

@@ -1,5 +1,5 @@
 /** Sends requests exactly as given over HTTP/1.1 or HTTP/2 (fetch would drop Date and Host and tidy paths). */
-import { connect } from 'node:http2';
+import { connect, type ClientHttp2Session } from 'node:http2';
 import { request as httpRequest } from 'node:http';
 
 export interface PlainRequest {
@@ -45,15 +45,10 @@ export const sendHttp1: Send = (port, { method, target, headers = {}, body, from
     outgoing.end(body);
   });
 
-export const sendHttp2: Send = (port, { method, target, headers = {}, body }) =>
-  new Promise((resolve, reject) => {
-    const session = connect(`http://127.0.0.1:${port}`);
-    const fail = (error: Error) => {
-      session.destroy();
-      reject(error);
-    };
-    session.on('error', fail);
-    const { Host: authority, ...rest } = headers;
+function exchange(session: ClientHttp2Session, request: PlainRequest): Promise<PlainResponse> {
+  const { method, target, headers = {}, body } = request;
+  const { Host: authority, ...rest } = headers;
+  return new Promise((resolve, reject) => {
     const stream = session.request(
       {
         ':method': method,
@@ -67,13 +62,38 @@ export const sendHttp2: Send = (port, { method, target, headers = {}, body }) =>
     const chunks: Buffer[] = [];
     stream.on('response', (received) => (head = received as typeof head));
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-    stream.on('error', fail);
-    stream.on('end', () => {
-      session.close();
-      resolve({ status: Number(head[':status']), headers: head, body: Buffer.concat(chunks).toString() });
-    });
+    stream.on('error', reject);
+    stream.on('end', () =>
+      resolve({ status: Number(head[':status']), headers: head, body: Buffer.concat(chunks).toString() }),
+    );
     if (body !== undefined) stream.end(body);
   });
+}
+
+export const sendHttp2: Send = async (port, request) => {
+  const session = connect(`http://127.0.0.1:${port}`);
+  const failed = new Promise<never>((_, reject) => session.on('error', reject));
+  try {
+    return await Promise.race([exchange(session, request), failed]);
+  } finally {
+    session.destroy();
+  }
+};
+
+/** Many requests on one HTTP/2 connection, opened anew only when the other side asks for that. */
+export function keepHttp2(): { readonly send: Send; close(): void } {
+  let session: ClientHttp2Session | undefined;
+  return {
+    send(port, request) {
+      if (!session || session.closed || session.destroyed) {
+        session = connect(`http://127.0.0.1:${port}`);
+        session.on('error', () => undefined); // each of its requests tells
+      }
+      return exchange(session, request);
+    },
+    close: () => session?.destroy(),
+  };
+}
 
 export const PROTOCOLS: readonly (readonly [name: string, send: Send])[] = [
   ['HTTP/1.1', sendHttp1],
