@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { startBackend, type RecordingBackend } from '../support/backend.js';
 import { eventually } from '../support/eventually.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
-import { sendHttp1 } from '../support/http.js';
+import { keepHttp2, sendHttp1, type Send } from '../support/http.js';
 import { apiGroup, grant, importedKey, toYaml, urlBackend } from '../support/resources.js';
 import { tencentHeaders } from '../support/tencent-sample.js';
 
@@ -37,20 +37,18 @@ afterAll(async () => {
   for (const backend of backends ?? []) await backend.close();
 });
 
-test('fails no request while backends, routes, environments and other groups change under load', async () => {
-  const answers = new Map<number, number>();
+test('fails no request, over HTTP/1.1 or HTTP/2, while backends, routes, environments and other groups change under load', async () => {
+  const answers = new Map<string, number>();
+  const http2 = keepHttp2();
   let running = true;
-  const caller = async () => {
+  const caller = async (protocol: string, send: Send) => {
     while (running) {
-      const { status } = await sendHttp1(gateway.httpPort, {
-        method: 'GET',
-        target: '/orders/stable',
-        headers: tencentHeaders(KEY),
-      });
-      answers.set(status, (answers.get(status) ?? 0) + 1);
+      const request = { method: 'GET', target: '/orders/stable', headers: tencentHeaders(KEY) };
+      const answer = `${protocol} ${(await send(gateway.httpPort, request)).status}`;
+      answers.set(answer, (answers.get(answer) ?? 0) + 1);
     }
   };
-  const load = Promise.all([caller(), caller(), caller(), caller()]);
+  const load = Promise.all([1, 2, 3].flatMap(() => [caller('HTTP/1.1', sendHttp1), caller('HTTP/2', http2.send)]));
 
   const seen = async (backend: RecordingBackend) => {
     const before = backend.requests.length;
@@ -89,7 +87,8 @@ test('fails no request while backends, routes, environments and other groups cha
   await seen(backends[0]);
   running = false;
   await load;
+  http2.close();
 
-  expect([...answers.keys()]).toEqual([200]);
-  expect(answers.get(200)).toBeGreaterThan(100);
+  expect([...answers.keys()].sort()).toEqual(['HTTP/1.1 200', 'HTTP/2 200']);
+  for (const count of answers.values()) expect(count).toBeGreaterThan(50);
 }, 60_000);
