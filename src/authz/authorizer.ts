@@ -43,9 +43,13 @@ export interface Authorizer {
   readonly ready: boolean;
 }
 
-/** Derived keys of revoked or changed secrets must not outlive them in a cache. */
-function forgetChangedKeys(before: Table, after: Table): void {
-  for (const { keyId } of listChanges(before.model.callerKeys, after.model.callerKeys).gone) forgetKeys(keyId);
+/** Derived keys of revoked or changed secrets must not outlive them in a cache; those that go on are derived again. */
+function forgetChangedKeys({ model: before }: Table, { model: after }: Table): void {
+  const keyIds = new Set(listChanges(before.callerKeys, after.callerKeys).gone.map(({ keyId }) => keyId));
+  for (const { environments } of listChanges(before.groups, after.groups).gone)
+    for (const { backendSignature } of environments.flatMap(({ apis }) => apis))
+      if (backendSignature?.dialect && backendSignature.material) keyIds.add(backendSignature.material.keyId.reveal());
+  if (keyIds.size > 0) forgetKeys(keyIds);
 }
 
 /** Give `check` to a transport; it closes nothing that it was given. */

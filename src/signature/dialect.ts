@@ -176,8 +176,8 @@ export interface Dialect {
   macKey(credential: Credential, secret: string): string | Uint8Array;
   /** Told after a MAC matched, so that only what honest callers use may fill a cache. */
   accepted?(credential: Credential, secret: string): void;
-  /** Drops cached key material of one key, or of all: called when a key is revoked or its secret changes. */
-  forgetKeys?(keyId?: string): void;
+  /** Drops cached key material of these key ids, or of all: called when keys are revoked or their secrets change. */
+  forgetKeys?(keyIds?: ReadonlySet<string>): void;
   /** Sign towards a backend. Caller credential headers are already gone. */
   sign(request: OutgoingRequest, key: SigningKey, context: SigningContext): SignatureHeaders;
   /** The query text that is sent and signed: the form all verifiers of the dialect agree on. */

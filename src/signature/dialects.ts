@@ -16,7 +16,7 @@ export const DIALECTS: readonly Dialect[] = Object.values(BY_NAME);
 
 export const dialectByName = (name: DialectName): Dialect => BY_NAME[name];
 
-/** Drops cached key material of one key, or of all: when a key is revoked or its secret changes. */
-export function forgetKeys(keyId?: string): void {
-  for (const dialect of DIALECTS) dialect.forgetKeys?.(keyId);
+/** Drops cached key material of these key ids, or of all: when keys are revoked or their secrets change. */
+export function forgetKeys(keyIds?: ReadonlySet<string>): void {
+  for (const dialect of DIALECTS) dialect.forgetKeys?.(keyIds);
 }

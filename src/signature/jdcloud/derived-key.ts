@@ -106,8 +106,8 @@ export function trustScope(scope: Scope): void {
   lastTrusted = copyOf(scope);
 }
 
-/** Drops the derived keys of one key id, or all of them. */
-export function forgetDerivedKeys(keyId?: string): void {
-  if (keyId === undefined) derivedKeys.clear();
-  else derivedKeys.deleteWhere((entries) => entries.some(({ scope }) => scope.keyId === keyId));
+/** Drops the derived keys of these key ids, or all of them. */
+export function forgetDerivedKeys(keyIds?: ReadonlySet<string>): void {
+  if (keyIds === undefined) derivedKeys.clear();
+  else derivedKeys.deleteWhere((entries) => entries.some(({ scope }) => keyIds.has(scope.keyId)));
 }
