@@ -30,7 +30,8 @@ Unmodified clients, sent through a running gateway with a real Envoy, in a group
 \`dialects: [X]\`. This page is written by \`npm run test:all\` (\`UPDATE_GOLDEN=1\` rewrites it): a row that no longer
 holds fails the test.
 
-How to point a client at Countersign: [Huawei Cloud](huawei.md), [JD Cloud](jdcloud.md), [Tencent Cloud](tencent.md).
+How to point a client at Countersign: [Huawei Cloud](huawei.md), [JD Cloud](jdcloud.md), [Tencent Cloud key pairs](tencent.md) and
+[applications](tencent-application.md).
 
 - **ok**: the client got 200, and the backend received method, path, parameters and body as asked. The request was then
   recorded and sent again with each part changed in turn (method, path, query, every signed header, body, key id,

@@ -1,4 +1,5 @@
 /** The running gateway with one group for each dialect, whose `verification` holds nothing but `dialects: [X]`. */
+import type { DialectName } from '../../src/signature/dialect.js';
 import { startBackend, type RecordingBackend } from '../support/backend.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
 import { apiGroup, grant, importedKey, toYaml, urlBackend } from '../support/resources.js';
@@ -19,7 +20,7 @@ export interface ClientGateway {
  * @param verification beside `dialects`; none in the runs that show what works by default.
  */
 export async function startClientGateway(
-  groupNames: Readonly<Partial<Record<ClientDialect, string>>> = GROUPS,
+  groupNames: Readonly<Partial<Record<DialectName, string>>> = GROUPS,
   verification: Readonly<Record<string, unknown>> = {},
 ): Promise<ClientGateway> {
   const backend = await startBackend(({ method, target }, response) => {

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { DialectName } from '../../src/signature/dialect.js';
 import { withoutProxies, type Missing } from './client.js';
-import { KEY, startClientGateway, type ClientDialect, type ClientGateway } from './gateway.js';
+import { KEY, startClientGateway, type ClientGateway } from './gateway.js';
 import { notRun } from './not-run.js';
 import { missingCommand, PYTHON_PACKAGES, pythonPackage } from './packages.js';
 
@@ -15,10 +16,11 @@ const root = join(import.meta.dirname, '../..');
 const docs = join(root, 'docs/clients');
 const RUN_MS = 120_000;
 
-const DIALECTS: Readonly<Record<string, ClientDialect>> = {
+const DIALECTS: Readonly<Record<string, DialectName>> = {
   'huawei.md': 'Huawei',
   'jdcloud.md': 'JDCloud',
   'tencent.md': 'Tencent',
+  'tencent-application.md': 'TencentApplication',
 };
 
 interface Snippet {
@@ -127,7 +129,7 @@ export async function describeSnippets(languages: readonly string[]): Promise<vo
   }
 }
 
-function describeFile(dialect: ClientDialect, snippets: readonly ReadySnippet[]): void {
+function describeFile(dialect: DialectName, snippets: readonly ReadySnippet[]): void {
   let served: ClientGateway;
   beforeAll(async () => {
     served = await startClientGateway({ [dialect]: 'orders' });
