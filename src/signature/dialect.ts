@@ -20,7 +20,7 @@ export interface WireRequest {
 
 export type HmacAlgorithm = 'HMACSHA1' | 'HMACSHA256' | 'HMACSHA384' | 'HMACSHA512';
 
-/** `ApiGroup.spec.verification` after defaults and overrides; design.md §4. */
+/** `ApiGroup.spec.verification` after defaults and overrides. */
 export interface VerificationOptions {
   readonly dialects: readonly DialectName[];
   readonly compatibility: 'Vendor' | 'Strict' | 'Lenient';

@@ -1,5 +1,5 @@
 /**
- * Headers that two readers could understand differently: design.md §5.1. Envoy joins repeated `Authorization`
+ * Headers that two readers could understand differently. Envoy joins repeated `Authorization`
  * and `Host` lines with a comma even in raw mode, so a second one is looked for inside the value.
  */
 import type { CheckRequest } from '../request.js';

@@ -1,5 +1,5 @@
 /**
- * Paths that two servers could read differently: design.md §5.1. Envoy's own guard refuses most of them before
+ * Paths that two servers could read differently. Envoy's own guard refuses most of them before
  * us; this one holds without it. The wire path is never changed, only refused, so that what was signed, matched
  * and forwarded are the same bytes.
  */

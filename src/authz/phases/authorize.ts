@@ -1,5 +1,5 @@
 /**
- * Phase 3: may this key call this API, and which plan counts it. design.md §4, `access`:
+ * Phase 3: may this key call this API, and which plan counts it. By `access`:
  *  authorization Enabled,  usagePlan Optional   a grant
  *  authorization Enabled,  usagePlan Required   a grant and a plan
  *  authorization Disabled, usagePlan Required   the plan is the permission
@@ -7,7 +7,7 @@
  * A plan that applies counts in all four.
  */
 import type { DenyReason } from '../../lib/reason.js';
-import type { CallerKey, Grant, Plan } from '../../model/model.js';
+import { type CallerKey, comparePlans, type Grant, type Plan } from '../../model/model.js';
 import type { Matched } from './match.js';
 import type { Passed, Refused } from './refused.js';
 import type { Table, TargetMatch } from '../table/table.js';
@@ -25,12 +25,12 @@ function judgeGrants(matches: readonly TargetMatch<Grant>[], nowMs: number): Den
   return matches.length > 0 ? 'authorization_expired' : 'not_authorized';
 }
 
-/** Exactly one plan applies: an API target beats a group target, then the name decides, so that replicas agree. */
+/** Exactly one plan applies: an API target beats a group target, then what all replicas agree on. */
 function applicablePlan(matches: readonly TargetMatch<Plan>[]): Plan | undefined {
   let best: TargetMatch<Plan> | undefined;
   for (const match of matches) {
     if (!best || (match.specific && !best.specific)) best = match;
-    else if (match.specific === best.specific && match.value.key < best.value.key) best = match;
+    else if (match.specific === best.specific && comparePlans(match.value, best.value) < 0) best = match;
   }
   return best?.value;
 }

@@ -1,4 +1,4 @@
-/** What a caller reads about its plan: design.md §4, `responseHeaders`. On admitted requests and on 429. */
+/** What a caller reads about its plan, as `responseHeaders` lists it. On admitted requests and on 429. */
 import type { Plan } from '../../model/model.js';
 import type { AdmissionResult, QuotaPeriod } from '../../ratelimit/store.js';
 import type { HeaderPair } from '../decision.js';

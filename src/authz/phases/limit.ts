@@ -1,5 +1,5 @@
 /**
- * Phase 4: one question to the counter store for replay marker, rates and quotas together. design.md §5.4:
+ * Phase 4: one question to the counter store for replay marker, rates and quotas together:
  * all or nothing; a refusal charges nothing and burns no nonce. No store is asked when nothing is counted.
  */
 import type { Plan, Quota, RateLimit, ResourceKey } from '../../model/model.js';

@@ -1,5 +1,5 @@
 /**
- * Phase 1: which API is meant, and is the request one that all readers understand alike. design.md §5.1.
+ * Phase 1: which API is meant, and is the request one that all readers understand alike.
  * Envoy alone picks the route; here the API under it is found, or the request is refused.
  */
 import type { Api, ResourceKey } from '../../model/model.js';

@@ -81,7 +81,7 @@ function textOf(request: CheckRequest, refused: Refused, { errors, dialects }: S
   );
 }
 
-/** The request ends here. Status, text and shape by the group's `errors`; design.md §5.6. */
+/** The request ends here. Status, text and shape by the group's `errors`. */
 export function denied(request: CheckRequest, refused: Refused, scope: Scope): Deny {
   const { status, headers, body } = textOf(request, refused, scope);
   const all = new Map<string, string>();

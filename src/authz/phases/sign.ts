@@ -1,7 +1,7 @@
 /**
  * Phase 5: what the backend receives. Path, query, method and host are computed once, here, and are what is
  * signed and what Envoy sends (routes rewrite nothing). Credentials of the caller stay behind, identity
- * headers are always ours. design.md §5.5.
+ * headers are always ours.
  */
 import type { Redacted } from '../../lib/redacted.js';
 import type { Api, Backend, BackendKeyMaterial, BackendSignature, Plan } from '../../model/model.js';

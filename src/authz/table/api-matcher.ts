@@ -1,5 +1,5 @@
 /**
- * Which API of an environment a path and method belong to: design.md §4. Exact, then Template with more
+ * Which API of an environment a path and method belong to. Exact, then Template with more
  * literal segments, then longest Prefix; of equals one that lists the method, then the earlier API. Paths are compared
  * as raw bytes. Compiled once per environment; a lookup costs the length of the path, whatever the number of APIs.
  */

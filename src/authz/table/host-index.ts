@@ -1,6 +1,6 @@
 /**
  * Which base path, or environment segment below one, a path falls under on a host. Envoy chooses by the raw path; a
- * backend that decodes it may see the place of another group, perhaps one that asks for signatures. design.md §5.1.
+ * backend that decodes it may see the place of another group, perhaps one that asks for signatures.
  */
 import { listChanges } from '../../lib/list-changes.js';
 import type { Group } from '../../model/model.js';

@@ -178,7 +178,7 @@ function nextGroups({ model, groups: before }: Table, groups: readonly Group[]):
 
 /**
  * Index of `model`. Routes that only `previous` knows stay answerable under the new settings until `dropRetired`:
- * make before break, design.md §3.
+ * make before break.
  * @param retired routes that others still have: those of a table that was not built on `previous` itself.
  */
 export function buildTable(model: Model, previous = EMPTY_TABLE, retired: readonly RouteEntry[] = []): Table {

@@ -1,4 +1,4 @@
-/** CORS: preflights are answered by Envoy, so a browser without credentials gets its answer; design.md §4 `cors`. */
+/** CORS: preflights are answered by Envoy, so a browser without credentials gets its answer. */
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { CorsPolicySchema, CorsSchema } from '../../gen/envoy/extensions/filters/http/cors/v3/cors_pb.js';
 import type { Cors } from '../../model/model.js';

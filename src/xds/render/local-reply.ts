@@ -1,5 +1,5 @@
 /**
- * Gives Envoy's own refusals the Uniform shape (design.md, Settled details) and leaves the authorizer's alone:
+ * Gives Envoy's own refusals the Uniform shape and leaves the authorizer's alone:
  * those are local replies too, told apart by the dynamic metadata `decision: deny` that they carry.
  */
 import { create } from '@bufbuild/protobuf';

@@ -1,7 +1,7 @@
 /**
  * Where a group's environments sit on a host: each mount is a path prefix, perhaps with an X-Stage, and one
  * ordered list of entries. An entry exists only where Envoy must choose another route than the mount's own;
- * everything else is the authorizer's business. Order: design.md §4, the same as `authz/api-matcher.ts`.
+ * everything else is the authorizer's business. Order: the same as `authz/api-matcher.ts`.
  */
 import { compareText } from '../../lib/compare-text.js';
 import type { Api, Cors, Environment, Group, Model, ResourceKey, Route } from '../../model/model.js';
