@@ -4,12 +4,16 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findEnvoy } from '../../src/app/binaries/envoy.js';
+import { createInterface } from 'node:readline';
+import type { AccessLogEntry } from '../../src/app/gateway/access-log.js';
 import { startBackend, type RecordingBackend } from '../support/backend.js';
 import { runCli } from '../support/cli.js';
+import { build, startProgram, type Program } from '../support/data-plane.js';
+import { envoyPath } from '../support/envoy-process.js';
 import { eventually } from '../support/eventually.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
 import { PROTOCOLS, sendHttp1 } from '../support/http.js';
+import { must } from '../support/must.js';
 import { freePort } from '../support/ports.js';
 import { apiGroup, grant, importedKey, toYaml, urlBackend } from '../support/resources.js';
 import { signedFetch } from '../support/signed-fetch.js';
@@ -125,12 +129,7 @@ describe('an Envoy whose authorizer is away', () => {
     const config = join(folder, 'envoy.yaml');
     // Its sockets are those of a container; nobody listens on the authorizer's.
     await writeFile(config, rendered.stdout.replaceAll('/run/countersign', folder));
-    const { path } = await findEnvoy({
-      log: () => undefined,
-      searchPath: process.env['PATH'] ?? '',
-      ...(process.env['COUNTERSIGN_ENVOY'] ? { configured: process.env['COUNTERSIGN_ENVOY'] } : {}),
-    });
-    envoy = spawn(path, ['-c', config, '--use-dynamic-base-id', '--concurrency', '1', '-l', 'off'], {
+    envoy = spawn(await envoyPath(), ['-c', config, '--use-dynamic-base-id', '--concurrency', '1', '-l', 'off'], {
       stdio: 'ignore',
       cwd: folder,
     });
@@ -147,6 +146,62 @@ describe('an Envoy whose authorizer is away', () => {
     const answer = await send(port, { method: 'GET', target: '/open/x' });
     expect(answer.status).toBe(503);
     expect(JSON.parse(answer.body)).toMatchObject({ code: 'Unavailable', requestId: answer.headers['x-request-id'] });
+    expect(backend.requests).toHaveLength(reached);
+  });
+});
+
+describe('a gateway whose authorizer stalls', () => {
+  let program: Program;
+  let folder: string;
+  const lines: AccessLogEntry[] = [];
+  const ports = { http: 0, admin: 0 };
+  beforeAll(async () => {
+    await build();
+    folder = await mkdtemp(join(tmpdir(), 'countersign-stalled-'));
+    [ports.http, ports.admin] = [await freePort(), await freePort()];
+    await writeFile(
+      join(folder, 'all.yaml'),
+      toYaml(apiGroup('open', { access: { authentication: 'None' }, backend: urlBackend(backend.port) })),
+    );
+    const flags = ['--http-port', String(ports.http), '--admin-port', String(ports.admin), '--log-format', 'json'];
+    program = startProgram('run', folder, ...flags, '--envoy', await envoyPath());
+    createInterface({ input: must(program.child.stdout ?? undefined) }).on('line', (line) => {
+      if (line.startsWith('{')) lines.push(JSON.parse(line) as AccessLogEntry);
+    });
+    await eventually(
+      async () => {
+        const answer = await sendHttp1(ports.http, { method: 'GET', target: '/open/x' });
+        if (answer.status !== 200) throw new Error(program.output());
+      },
+      { withinMs: 30_000, everyMs: 50 },
+    );
+  }, 180_000);
+  afterAll(async () => {
+    program?.child.kill('SIGCONT');
+    program?.child.kill('SIGTERM');
+    await program?.exit;
+    await rm(folder, { recursive: true, force: true });
+  }, 30_000);
+
+  test.each(PROTOCOLS)('has its word for the 503 in log and metric, over %s', async (_, send) => {
+    const counted = async (): Promise<number> => {
+      const metrics = await (await fetch(`http://127.0.0.1:${ports.admin}/metrics`)).text();
+      const series = /^countersign_gateway_refusals_total\{reason="authorizer_unavailable"\} (\d+)$/m;
+      return Number(series.exec(metrics)?.[1] ?? 0);
+    };
+    const before = await counted();
+    const reached = backend.requests.length;
+    program.child.kill('SIGSTOP');
+    const answer = await send(ports.http, { method: 'GET', target: '/open/x' }).finally(() =>
+      program.child.kill('SIGCONT'),
+    );
+    expect(answer.status).toBe(503);
+    expect(JSON.parse(answer.body)).toMatchObject({ code: 'Unavailable', requestId: answer.headers['x-request-id'] });
+    const entry = await eventually(() =>
+      must(lines.find((each) => each['request_id'] === answer.headers['x-request-id'])),
+    );
+    expect(entry).toMatchObject({ status: 503, decision: 'deny', reason: 'authorizer_unavailable' });
+    await eventually(async () => expect(await counted()).toBe(before + 1));
     expect(backend.requests).toHaveLength(reached);
   });
 });

@@ -3,7 +3,7 @@ import { startBackend, type RecordingBackend } from '../support/backend.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/ports.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
-import { PROTOCOLS, type PlainRequest } from '../support/http.js';
+import { PROTOCOLS, type PlainRequest, type PlainResponse, type Send } from '../support/http.js';
 import { apiGroup, backendKey, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources.js';
 import { tencentHeaders } from '../support/tencent-sample.js';
 
@@ -120,14 +120,18 @@ const signed = (key: keyof typeof KEYS, target: string, more: Partial<PlainReque
   headers: { ...tencentHeaders(KEYS[key]), ...more.headers },
 });
 
-interface Outcome {
-  readonly title: string;
-  readonly request: (protocol: string) => PlainRequest;
+interface Refusal {
   readonly status: number;
+  /** '' where the answer has no body. */
   readonly code: string;
   readonly reason: string;
-  /** Envoy refuses by itself; the authorizer is not asked. */
-  readonly byEnvoy?: true;
+  /** Envoy refuses by itself: the authorizer is not asked, or allowed the request. */
+  readonly byEnvoy?: true | 'or the authorizer';
+}
+
+interface Outcome extends Refusal {
+  readonly title: string;
+  readonly request: (protocol: string) => PlainRequest;
 }
 
 const REFUSALS: readonly Outcome[] = [
@@ -332,7 +336,45 @@ const REFUSALS: readonly Outcome[] = [
   },
 ];
 
-const seriesOf = async (): Promise<string> => (await fetch(`${gateway.adminUrl}/metrics`)).text();
+/** So many requests were refused for `reason`, by Envoy itself and by the authorizer. */
+async function refusalsOf(reason: string): Promise<{ byEnvoy: number; byAuthorizer: number }> {
+  const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+  const sum = (series: string): number =>
+    metrics
+      .split('\n')
+      .filter((line) => line.startsWith(series))
+      .reduce((total, line) => total + Number(line.split(' ').at(-1)), 0);
+  return {
+    byEnvoy: sum(`countersign_gateway_refusals_total{reason="${reason}"}`),
+    byAuthorizer: sum(`countersign_requests_total{decision="deny",reason="${reason}",`),
+  };
+}
+
+/** Status and shape of the answer, one word in log and metric, and nothing at the backend. */
+async function expectRefused(
+  send: Send,
+  request: PlainRequest,
+  { status, code, reason, byEnvoy }: Refusal,
+): Promise<PlainResponse> {
+  const reached = backend.requests.length;
+  const before = await refusalsOf(reason);
+  const answer = await send(gateway.httpPort, request);
+  expect(answer.status).toBe(status);
+  if (code !== '') expect(JSON.parse(answer.body)).toMatchObject({ code, requestId: answer.headers['x-request-id'] });
+  expect(await gateway.accessLogOf(String(answer.headers['x-request-id']))).toMatchObject({
+    status,
+    reason,
+    decision: 'deny',
+  });
+  await eventually(async () => {
+    const after = await refusalsOf(reason);
+    const added = [after.byEnvoy - before.byEnvoy, after.byAuthorizer - before.byAuthorizer];
+    if (byEnvoy === 'or the authorizer') expect([...added].sort()).toEqual([0, 1]);
+    else expect(added).toEqual(byEnvoy ? [1, 0] : [0, 1]);
+  });
+  expect(backend.requests).toHaveLength(reached);
+  return answer;
+}
 
 describe.each(PROTOCOLS)('over %s', (protocol, send) => {
   const limited = protocol === 'HTTP/2' ? 'limited2' : 'limited1';
@@ -359,31 +401,23 @@ describe.each(PROTOCOLS)('over %s', (protocol, send) => {
     expect(backend.last?.header('x-countersign-key-id')).toBeUndefined();
   });
 
-  test.each(REFUSALS)('refuses $title with $status $reason', async ({ request, status, code, reason, byEnvoy }) => {
-    const reached = backend.requests.length;
-    const answer = await send(gateway.httpPort, request(protocol));
-    expect(answer.status).toBe(status);
-    if (code !== '') expect(JSON.parse(answer.body)).toMatchObject({ code, requestId: answer.headers['x-request-id'] });
-    if (status === 401) expect(answer.headers['www-authenticate']).toBe('hmac');
-    expect(await gateway.accessLogOf(String(answer.headers['x-request-id']))).toMatchObject({ status, reason });
-    expect(await seriesOf()).toContain(
-      byEnvoy ? `countersign_gateway_refusals_total{reason="${reason}"}` : `{decision="deny",reason="${reason}"`,
-    );
-    expect(backend.requests).toHaveLength(reached);
+  test.each(REFUSALS)('refuses $title with $status $reason', async ({ request, ...refusal }) => {
+    const answer = await expectRefused(send, request(protocol), refusal);
+    if (refusal.status === 401) expect(answer.headers['www-authenticate']).toBe('hmac');
   });
 
   test('refuses a body over maxBodySize with 413, in one frame and in many, and passes one at the limit', async () => {
-    const post = (size: number) =>
-      send(gateway.httpPort, signed('good', '/orders/v1/items', { method: 'POST', body: 'x'.repeat(size) }));
-    expect((await post(2048)).status).toBe(200);
+    const post = (size: number) => signed('good', '/orders/v1/items', { method: 'POST', body: 'x'.repeat(size) });
+    expect((await send(gateway.httpPort, post(2048))).status).toBe(200);
     expect(backend.last?.body).toHaveLength(2048);
-    const reached = backend.requests.length;
-    for (const size of [2049, 9000, 200_000]) {
-      const answer = await post(size);
-      expect(answer.status).toBe(413);
-      expect(JSON.parse(answer.body)).toMatchObject({ code: 'PayloadTooLarge' });
-    }
-    expect(backend.requests).toHaveLength(reached);
+    for (const size of [2049, 9000, 200_000])
+      await expectRefused(send, post(size), {
+        status: 413,
+        code: 'PayloadTooLarge',
+        reason: 'body_too_large',
+        // Who has seen a byte too many first.
+        byEnvoy: 'or the authorizer',
+      });
   });
 
   test('answers 429 with Retry-After and limit headers over a rate', async () => {
@@ -396,36 +430,41 @@ describe.each(PROTOCOLS)('over %s', (protocol, send) => {
     });
     expect(first.headers['x-usageplan-id']).toMatch(/^usagePlan-/);
     expect(backend.last?.header('x-countersign-plan')).toBe(first.headers['x-usageplan-id']);
-    const second = await send(gateway.httpPort, signed(limited, '/orders/v1/items'));
-    expect(second.status).toBe(429);
-    expect(JSON.parse(second.body)).toMatchObject({ code: 'RateLimited' });
+    const second = await expectRefused(send, signed(limited, '/orders/v1/items'), {
+      status: 429,
+      code: 'RateLimited',
+      reason: 'rate_limited',
+    });
     expect(Number(second.headers['retry-after'])).toBeGreaterThan(50);
     expect(Number(second.headers['retry-after'])).toBeLessThanOrEqual(60);
     expect(second.headers['ratelimit-policy']).toBeDefined();
-    expect(await gateway.accessLogOf(String(second.headers['x-request-id']))).toMatchObject({ reason: 'rate_limited' });
   });
 
   test('tells a used-up quota from a rate', async () => {
     expect((await send(gateway.httpPort, signed(quota, '/orders/v1/items'))).status).toBe(200);
-    const over = await send(gateway.httpPort, signed(quota, '/orders/v1/items'));
-    expect(over.status).toBe(429);
-    expect(JSON.parse(over.body)).toMatchObject({ code: 'QuotaExceeded' });
+    const over = await expectRefused(send, signed(quota, '/orders/v1/items'), {
+      status: 429,
+      code: 'QuotaExceeded',
+      reason: 'quota_exceeded',
+    });
     expect(Number(over.headers['retry-after'])).toBeLessThanOrEqual(86_400);
   });
 
   test('answers for a host that nobody claims in the same shape', async () => {
-    const answer = await send(
-      gateway.httpPort,
-      signed('good', '/orders/v1/items', { headers: { Host: 'other.example.com' } }),
-    );
-    expect(answer.status).toBe(404);
-    expect(JSON.parse(answer.body)).toMatchObject({ code: 'NotFound', requestId: answer.headers['x-request-id'] });
+    await expectRefused(send, signed('good', '/orders/v1/items', { headers: { Host: 'other.example.com' } }), {
+      status: 404,
+      code: 'NotFound',
+      reason: 'not_found',
+      byEnvoy: true,
+    });
   });
 
   test('answers 503 in the same shape while a backend is away', async () => {
-    const answer = await send(gateway.httpPort, { method: 'GET', target: '/away/x' });
-    expect(answer.status).toBe(503);
-    expect(JSON.parse(answer.body)).toMatchObject({ code: 'Unavailable', requestId: answer.headers['x-request-id'] });
+    await expectRefused(
+      send,
+      { method: 'GET', target: '/away/x' },
+      { status: 503, code: 'Unavailable', reason: 'backend_unavailable', byEnvoy: true },
+    );
   });
 });
 
