@@ -4,6 +4,7 @@
  * `namespace/name`. What a user's mistake refuses is left out, but never its place: what it
  * matched is answered 503 rather than by something broader.
  */
+import { compareText } from '../lib/compare-text.js';
 import type { Redacted } from '../lib/redacted.js';
 import type { DialectName, VerificationOptions } from '../signature/dialect.js';
 import type { QuotaPeriod } from '../ratelimit/store.js';
@@ -203,6 +204,17 @@ export interface Plan {
   readonly quotas: readonly Quota[];
   readonly callerKeys: readonly ResourceKey[];
   readonly targets: readonly Target[];
+  /** Where age decides between plans (a folder): when it was first seen. */
+  readonly createdMs?: number;
+}
+
+/**
+ * Less than 0 when `a` applies rather than `b` where both bind a key to an API, and equally closely: the older one, then
+ * by name. No time counts as the youngest.
+ */
+export function comparePlans(a: Pick<Plan, 'key' | 'createdMs'>, b: Pick<Plan, 'key' | 'createdMs'>): number {
+  const [aMs, bMs] = [a.createdMs ?? Number.POSITIVE_INFINITY, b.createdMs ?? Number.POSITIVE_INFINITY];
+  return aMs === bMs ? compareText(a.key, b.key) : aMs - bMs;
 }
 
 /** What every plan that cannot be read is: it answers 503 to whom it binds, and limits nothing. */

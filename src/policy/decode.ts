@@ -133,6 +133,7 @@ export const decodePlan = (key: string, bytes: Uint8Array): Decoded<Plan> =>
       rateLimits: fields.objects('rateLimits').map(readRateLimit),
       quotas: fields.objects('quotas').map(readQuota),
       ...readBindings(fields),
+      ...(fields.has('createdMs') && { createdMs: fields.count('createdMs') }),
     };
   });
 

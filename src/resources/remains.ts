@@ -1,6 +1,6 @@
 /**
  * What can still be read of an object that is refused and has no version before: a plan whose callers would be
- * unlimited without it, a group whose base path would fall to the group around it. design.md §3 "Missing pieces refuse".
+ * unlimited without it, a group whose base path would fall to the group around it.
  * Where a part cannot be read it stands for everything that it could have named.
  */
 import { nearest } from '../api/did-you-mean.js';
@@ -18,6 +18,8 @@ export interface PlanRemains {
   readonly keys: UsagePlanKeys | undefined;
   /** `undefined` = every API of every group of the namespace. */
   readonly targets: readonly TargetRemains[] | undefined;
+  /** Where age decides between plans (a folder): when it was first seen. */
+  readonly createdMs?: number;
 }
 
 export interface TargetRemains {

@@ -64,7 +64,7 @@ export interface RefusedPlanContext {
  * named one by one, so that no plan for the whole group goes before.
  */
 export function refusePlan(
-  { namespace, name, unnamed, keys, targets }: PlanRemains,
+  { namespace, name, unnamed, keys, targets, createdMs }: PlanRemains,
   { named, candidates, groups, ownGroups, absence }: RefusedPlanContext,
 ): RefusedPlan {
   const key = resourceKey(namespace, name);
@@ -104,6 +104,7 @@ export function refusePlan(
           ...REFUSING,
           callerKeys: [...callerKeys].sort(),
           targets: resolved,
+          ...(createdMs !== undefined && { createdMs }),
         }
       : undefined,
     problems: problems.list,

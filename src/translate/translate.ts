@@ -117,11 +117,13 @@ export function translate(
     },
     isFreshAt(nowMs),
   );
-  const usagePlans = memo.allPlans.get([resources.UsagePlan, use, context.counterStore, ...askedInputs], (last) =>
-    sameList(
-      last,
-      inOrder(resources.UsagePlan).map((each) => translateOnePlan(each, who, use, context, memo)),
-    ),
+  const usagePlans = memo.allPlans.get(
+    [resources.UsagePlan, use, context.counterStore, context.singleOwner, ...askedInputs],
+    (last) =>
+      sameList(
+        last,
+        inOrder(resources.UsagePlan).map((each) => translateOnePlan(each, who, use, context, memo)),
+      ),
   );
   const refusedPlans = byKey(refusePlans(resources, who, memo.refusedPlans));
 
@@ -136,7 +138,6 @@ export function translate(
         authorizations.list.flatMap(({ grant }) => grant ?? []),
       ),
     ),
-    // This order decides between plans of equal rank: the authorizer takes the first.
     plans: memo.modelPlans.get([usagePlans, ...refusedPlans], (last) =>
       sameList(last, byKey([...usagePlans, ...refusedPlans].flatMap(({ plan }) => plan ?? []))),
     ),
@@ -251,7 +252,7 @@ function translateOnePlan(
   resource: UsagePlan,
   { directory, groups, absence }: Nameable,
   { byNamespace }: KeyUse,
-  { counterStore }: TranslateContext,
+  context: TranslateContext,
   memo: Pick<TranslationMemo, 'named' | 'selected' | 'plans'>,
 ): TranslatedPlan {
   const named = namedBy(resource, directory, memo.named);
@@ -265,8 +266,11 @@ function translateOnePlan(
   const selected = selector
     ? memo.selected.get(resource, [local, directory.lost], (last) => sameList(last, local.filter(isSelected)))
     : NO_KEYS;
-  return memo.plans.get(resource, [counterStore, named, selected, ...targetInputs(resource, groups, absence)], () =>
-    translateUsagePlan(resource, named, selected, groups, absence, counterStore),
+  const { counterStore, singleOwner } = context;
+  return memo.plans.get(
+    resource,
+    [counterStore, singleOwner, named, selected, ...targetInputs(resource, groups, absence)],
+    () => translateUsagePlan(resource, named, selected, groups, absence, context),
   );
 }
 

@@ -5,12 +5,12 @@
 import type { UsagePlan, UsagePlanQuota, UsagePlanRateLimit } from '../api/types.js';
 import { durationMs } from '../api/units.js';
 import { hexHash } from '../lib/stable-hash.js';
-import type { Plan, Quota, RateLimit, ResourceKey, Target } from '../model/model.js';
+import { comparePlans, type Plan, type Quota, type RateLimit, type ResourceKey, type Target } from '../model/model.js';
 import { keyOf } from '../resources/resource-set.js';
 import type { Absence } from './absence.js';
 import type { TranslatedGroup } from './api-group.js';
 import { admitKeys, type AdmittedKeys, type NamedKey, resolveTargets, type ResolvedTargets } from './bindings.js';
-import type { TranslatedKey } from './signature-key.js';
+import { claimantOf, type TranslatedKey } from './signature-key.js';
 import { Problems } from './status.js';
 import type { TranslateContext } from './translation.js';
 
@@ -32,7 +32,7 @@ export function translateUsagePlan(
   selected: readonly TranslatedKey[],
   groups: ReadonlyMap<ResourceKey, TranslatedGroup>,
   absence: Absence,
-  counterStore?: TranslateContext['counterStore'],
+  { counterStore, singleOwner = false }: Pick<TranslateContext, 'counterStore' | 'singleOwner'> = {},
 ): TranslatedPlan {
   const { spec, metadata } = resource;
   const problems = new Problems(resource);
@@ -66,6 +66,8 @@ export function translateUsagePlan(
       );
   const key = keyOf(resource);
   const planId = `usagePlan-${hexHash(key, 8)}`;
+  // Elsewhere plans of one group are of one namespace, in which names decide.
+  const { createdMs } = singleOwner ? claimantOf(resource) : {};
   const binds = spec.state === 'Enabled' && admitted.keys.length > 0 && resolved.targets.length > 0;
   return {
     resource,
@@ -85,6 +87,7 @@ export function translateUsagePlan(
           quotas,
           callerKeys: admitted.keys.map((each) => each.key),
           targets: resolved.targets,
+          ...(createdMs !== undefined && { createdMs }),
         }
       : undefined,
     admitted,
@@ -147,10 +150,9 @@ export interface PlanConflict {
 
 /**
  * Targets on which another plan goes before for at least one common key. Plans of one group share its namespace, so
- * the order is: a target that names the API before one of all APIs (no conflict), then by plan name. The authorizer
- * takes the first of the more specific ones in the model's order; this only tells the losers. Pairs of plans per
+ * the order is: a target that names the API before one of all APIs (no conflict), then that of `comparePlans`. The
+ * authorizer takes the first of the more specific ones; this only tells the losers. Pairs of plans per
  * (group, environment), never keys × APIs.
- * @param plans in the model's order.
  */
 export function planConflicts(plans: readonly Plan[]): Map<ResourceKey, PlanConflict[]> {
   const conflicts = new Map<ResourceKey, PlanConflict[]>();
@@ -158,7 +160,7 @@ export function planConflicts(plans: readonly Plan[]): Map<ResourceKey, PlanConf
     string,
     { readonly plan: Plan; readonly target: Target; readonly keys: ReadonlySet<ResourceKey> }[]
   >();
-  for (const plan of plans) {
+  for (const plan of [...plans].sort(comparePlans)) {
     const keys = new Set(plan.callerKeys);
     for (const target of plan.targets) {
       const place = `${target.group} ${target.environment}`;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { startBackend, type RecordingBackend } from '../support/backend.js';
 import { eventually } from '../support/eventually.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
-import { apiGroup, grant, importedKey, toYaml, urlBackend } from '../support/resources.js';
+import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources.js';
 import { signedFetch } from '../support/signed-fetch.js';
 
 const CALLER = { keyId: 'AKIDnewcomer00000001', secret: 'newcomer-secret-0001' };
@@ -30,6 +30,7 @@ beforeAll(async () => {
       apiGroup('items', { verification: { dialects: ['Huawei'] }, backend: urlBackend(own.port) }),
       ...importedKey('k', CALLER.keyId, CALLER.secret, { allowedAuthorizers: { namespaces: { from: 'All' } } }),
       grant('items', ['k'], 'items'),
+      usagePlan('standard', ['k'], 'items', { quotas: [{ name: 'daily', requests: 500, period: 'Day' }] }),
     ),
   };
   gateway = await startGateway({ files });
@@ -57,7 +58,7 @@ const expectUnharmed = async (): Promise<void> => {
   expect(foreign?.requests).toHaveLength(0);
 };
 
-describe('a group and a key in service', () => {
+describe('a group, a key and a plan in service', () => {
   test.each([
     ['a group of another namespace', 'Conflicted', 'aaa-group.yaml', () => elsewhere(open('items2'))],
     ['a group of the same namespace', 'Conflicted', 'aab-group.yaml', () => open('a')],
@@ -75,6 +76,13 @@ describe('a group and a key in service', () => {
       'aab-key.yaml',
       () => toYaml(...importedKey('a', THIEF.keyId, THIEF.secret)),
     ],
+    [
+      'a plan that admits nothing',
+      'Conflicted',
+      'aaa-plan.yaml',
+      () => toYaml(usagePlan('a', ['k'], 'items', { quotas: [{ name: 'daily', requests: 0, period: 'Day' }] })),
+    ],
+    ['a refused plan', 'UnknownField', 'aab-plan.yaml', () => toYaml(usagePlan('a0', ['k'], 'items', { quotes: [] }))],
   ])('stay when %s claims the same', async (_, reason, file, text) => {
     await expectUnharmed();
     await add({ [file]: text() });

@@ -229,11 +229,19 @@ const authorization: fc.Arbitrary<AnyResource> = fc
   }));
 
 const usagePlan: fc.Arbitrary<AnyResource> = fc
-  .record({ meta, state: states, refs, selects: fc.boolean(), targets, requests: fc.constantFrom(0, 10) })
-  .map(({ meta: metadata, state, refs: keyRefs, selects, targets: places, requests }): UsagePlan => ({
+  .record({
+    meta,
+    state: states,
+    refs,
+    selects: fc.boolean(),
+    targets,
+    requests: fc.constantFrom(0, 10),
+    created: hours,
+  })
+  .map(({ meta, state, refs: keyRefs, selects, targets: places, requests, created }): UsagePlan => ({
     apiVersion,
     kind: 'UsagePlan',
-    metadata,
+    metadata: { ...meta, ...(created !== undefined && { creationTimestamp: after(created) }) },
     spec: {
       state,
       enforcement: 'Enforce',

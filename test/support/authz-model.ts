@@ -99,7 +99,7 @@ export interface GrantInput {
 }
 
 export interface PlanInput extends Partial<
-  Pick<Plan, 'planId' | 'valid' | 'enforcement' | 'onStoreFailure' | 'responseHeaders'>
+  Pick<Plan, 'planId' | 'valid' | 'enforcement' | 'onStoreFailure' | 'responseHeaders' | 'createdMs'>
 > {
   readonly key: string;
   readonly rateLimits?: readonly RateLimit[];
@@ -256,6 +256,7 @@ const planOf = (plan: PlanInput): Plan => ({
   quotas: plan.quotas ?? [],
   callerKeys: plan.callerKeys,
   targets: plan.targets.map(targetOf),
+  ...(plan.createdMs !== undefined && { createdMs: plan.createdMs }),
 });
 
 /** The model that the short form means. */

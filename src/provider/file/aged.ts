@@ -28,11 +28,11 @@ export const agedResource = (resource: AnyResource, ms: number): AnyResource =>
   );
 
 export const agedRemains = (remains: Remains, ms: number): Remains =>
-  remains.kind === 'ApiGroup' ? remembered(remains, ms, () => ({ ...remains, createdMs: ms })) : remains;
+  remembered(remains, ms, () => ({ ...remains, createdMs: ms }));
 
 /** What a manifest says itself; nothing where that is no time. */
 export function writtenTimeOf(object: AnyResource | Remains): number | undefined {
-  if (!('metadata' in object)) return object.kind === 'ApiGroup' ? object.createdMs : undefined;
+  if (!('metadata' in object)) return object.createdMs;
   const ms = Date.parse(('creationTimestamp' in object.metadata && object.metadata.creationTimestamp) || '');
   return Number.isNaN(ms) ? undefined : ms;
 }

@@ -19,7 +19,7 @@ export interface FolderMemory {
 
 export const NO_MEMORY: FolderMemory = { since: new Map(), homes: new Map() };
 
-const AGED: readonly string[] = ['SignatureKey', 'ApiGroup'] satisfies Kind[];
+const AGED: readonly string[] = ['SignatureKey', 'ApiGroup', 'UsagePlan'] satisfies Kind[];
 
 /** Whether age decides between objects of the kind. */
 export const isAged = (kind: string): boolean => AGED.includes(kind);
@@ -30,7 +30,7 @@ export const isAged = (kind: string): boolean => AGED.includes(kind);
  * a dump of a cluster, is believed, and objects without one are of the same age.
  */
 export function arrivals({ since }: FolderMemory, nowMs: number): (writtenMs: number | undefined) => number {
-  if (since.size === 0) return (writtenMs = nowMs) => Math.min(writtenMs, nowMs);
+  if (since.size === 0) return (writtenMs = nowMs) => Math.max(0, Math.min(writtenMs, nowMs));
   let youngest = nowMs - 1;
   for (const ms of since.values()) youngest = Math.max(youngest, ms);
   return () => youngest + 1;

@@ -80,6 +80,19 @@ describe('the plan that applies', () => {
       ),
     ).toBe('allow plan-a');
   });
+  test('is the older one where age decides, and one of known age before one of unknown', async () => {
+    const [young, old, ageless] = [
+      { ...PLAN, key: 'team/a', createdMs: 2 },
+      { ...PLAN, key: 'team/z', createdMs: 1 },
+      { ...PLAN, key: 'team/0' },
+    ];
+    for (const plans of [
+      [young, old, ageless],
+      [ageless, old, young],
+    ])
+      expect(await outcome({}, [GRANT], plans)).toBe('allow plan-z');
+    expect(await outcome({}, [GRANT], [old, { ...specific, createdMs: 3 }])).toBe('allow plan-zz');
+  });
   test('an invalid plan refuses rather than run unlimited', async () => {
     expect(await outcome({}, [GRANT], [{ ...PLAN, valid: false }])).toBe('503 usage_plan_invalid');
     expect(await outcome({ authorization: 'Disabled', usagePlan: 'Required' }, [], [{ ...PLAN, valid: false }])).toBe(

@@ -72,6 +72,7 @@ const INPUT: ModelInput = {
       responseHeaders: ['Tencent', 'IETF'],
       rateLimits: [{ name: 'rps', requests: 5, intervalMs: 1000, burst: 7, scope: 'Key' }],
       quotas: [{ name: 'month', requests: 0, period: 'Month', timeZone: 'Asia/Shanghai', scope: 'Plan' }],
+      createdMs: 1_800_000_000_000,
     },
   ],
 };

@@ -3,10 +3,11 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { comparePlans } from '../../../src/model/model.js';
 import { Folder } from '../../../src/provider/file/folder.js';
 import { type FolderMemory, NO_MEMORY, readMemory, writeMemory } from '../../../src/provider/file/folder-memory.js';
 import { translate } from '../../../src/translate/translate.js';
-import { apiGroup, importedKey, toYaml, urlBackend } from '../../support/resources.js';
+import { apiGroup, importedKey, toYaml, urlBackend, usagePlan } from '../../support/resources.js';
 
 const START_MS = Date.parse('2027-01-01T00:00:00Z');
 let path: string;
@@ -123,6 +124,22 @@ describe('a newcomer that claims what another serves', () => {
     write('z.yaml', group('items'));
     expect(await look()).toEqual({ served: ['aaa/items2'], told: ['Conflicted shop/items'] });
   });
+});
+
+test('a plan that comes later, good or refused, does not go before', async () => {
+  const plan = (name: string): string =>
+    toYaml(usagePlan(name, ['k'], 'items', { quotas: [{ name: 'daily', requests: 5, period: 'Day' }] }));
+  write('z.yaml', [group('items'), key('k'), plan('standard')].join('---\n'));
+  await look();
+  write('a.yaml', [plan('a'), plan('b').replace('quotas:', 'quotes:')].join('---\n'));
+  for (let i = 0; i < 2; i += 1) {
+    await look();
+    const { resources } = folder.publication;
+    const context = { services: new Map(), allowedBackendHosts: 'Any', hostnameClaims: [], singleOwner: true } as const;
+    const { model } = translate(resources, { ...context, nowMs });
+    expect([...model.plans].sort(comparePlans).map(({ name }) => name)).toEqual(['standard', 'a', 'b']);
+    await restartFromDisk();
+  }
 });
 
 describe('a file that defines an object once more', () => {
