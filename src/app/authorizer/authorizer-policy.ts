@@ -19,6 +19,7 @@ import type { Epoch } from '../../policy/decode.js';
 import { EPOCH_TYPE, POLICY_RESOURCE_TYPES } from '../../policy/resource-types.js';
 import type { PolicyStaging, StagingResult } from '../../policy/staging.js';
 import type { Logger } from '../../telemetry/logger.js';
+import { NOT_LEADING } from '../../xds/server/ads-server.js';
 import { aggregatedDiscoveryService } from '../../xds/server/service.js';
 import type { TlsFiles } from '../../xds/server/tls-files.js';
 
@@ -38,6 +39,8 @@ export interface PolicyClientOptions {
   readonly onConnected?: (connected: boolean, message: string) => void;
   readonly log: Logger;
   readonly backoff?: { readonly initialMs: number; readonly maxMs: number };
+  /** How long, while replicas stand by, `close` waits for one that leads and hears the goodbye. */
+  readonly leaveWithinMs?: number;
 }
 
 export interface PolicyClient {
@@ -55,6 +58,8 @@ const KEEPALIVE = { 'grpc.keepalive_time_ms': 10_000, 'grpc.keepalive_timeout_ms
 const FIRST_RESPONSE_MS = 5_000;
 /** For the controller to take the goodbye and to end the stream. */
 const GOODBYE_MS = 2_000;
+/** More than a Lease that was released takes to be taken, and less than pods have to end. */
+const LEAVE_WITHIN_MS = 10_000;
 const BACKOFF = { initialMs: 250, maxMs: 5_000 };
 const WILDCARD = '*';
 
@@ -62,6 +67,8 @@ const WILDCARD = '*';
 interface Ended {
   /** The replica answered as one that leads does. */
   readonly served: boolean;
+  /** It answered that it does not lead. */
+  readonly standsBy: boolean;
   readonly message: string;
 }
 
@@ -69,11 +76,15 @@ export function createPolicyClient(options: PolicyClientOptions): PolicyClient {
   const { controller, tls, nodeId, version, atPort = false, staging, onPolicy, onConnected, log } = options;
   const backoff = createBackoff(options.backoff ?? BACKOFF);
   const closing = new AbortController();
+  const leaveWithinMs = options.leaveWithinMs ?? LEAVE_WITHIN_MS;
+  let waiting = new AbortController();
   let running: Promise<void> | undefined;
   let connected = false;
   let lastMessage = '';
   let isLeaving = false;
   let sayGoodbye: (() => void) | undefined;
+  let endSearch: (() => void) | undefined;
+  let closed: Promise<void> | undefined;
 
   async function targets(): Promise<readonly string[]> {
     if ('socketPath' in controller) return [`unix:${controller.socketPath}`];
@@ -85,11 +96,13 @@ export function createPolicyClient(options: PolicyClientOptions): PolicyClient {
   async function run(): Promise<void> {
     while (!isLeaving) {
       let message = '';
+      let standsBy = false;
       try {
         // Replicas that do not lead refuse at once: the next one is asked without delay.
         for (const target of await targets()) {
           const ended = await follow(target);
           message = ended.message;
+          standsBy ||= ended.standsBy;
           if (ended.served) backoff.reset();
           if (ended.served || isLeaving) break;
         }
@@ -99,8 +112,24 @@ export function createPolicyClient(options: PolicyClientOptions): PolicyClient {
       // Whoever came back after the goodbye would be expected again.
       if (isLeaving) return;
       setConnected(false, message);
-      await delay(backoff.next(), undefined, { signal: closing.signal }).catch(() => undefined);
+      if (!standsBy) endSearch?.();
+      const signal = AbortSignal.any([closing.signal, waiting.signal]);
+      await delay(backoff.next(), undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  /**
+   * Between two leaders nobody hears a goodbye, and the next one would wait for this node as for one that was lost.
+   * Resolves with a connection, when no controller is there any more, or after `leaveWithinMs`.
+   */
+  async function searchLeader(): Promise<void> {
+    const searched = new Promise<void>((resolve) => (endSearch = resolve));
+    const late = setTimeout(() => endSearch?.(), leaveWithinMs);
+    backoff.reset();
+    waiting.abort();
+    waiting = new AbortController();
+    await searched;
+    clearTimeout(late);
   }
 
   function setConnected(next: boolean, message: string): void {
@@ -138,13 +167,13 @@ export function createPolicyClient(options: PolicyClientOptions): PolicyClient {
         reason ??= why;
         call.cancel();
       }
-      function finish(message: string): void {
+      function finish(message: string, standsBy = false): void {
         clearTimeout(timer);
         forgetRenewal?.();
         closing.signal.removeEventListener('abort', onAbort);
         sayGoodbye = undefined;
         client.close();
-        resolve({ served, message: reason ?? message });
+        resolve({ served, standsBy, message: reason ?? message });
       }
 
       call.on('data', (response: DeltaDiscoveryResponse) => {
@@ -153,10 +182,13 @@ export function createPolicyClient(options: PolicyClientOptions): PolicyClient {
           served = true;
           clearTimeout(timer);
           setConnected(true, `connected to the controller at ${target}`);
+          endSearch?.();
         }
         receive(call, response, leave);
       });
-      call.on('error', ({ code, details }: ServiceError) => finish(`${grpcStatus[code]} ${details}`));
+      call.on('error', ({ code, details }: ServiceError) =>
+        finish(`${grpcStatus[code]} ${details}`, details === NOT_LEADING),
+      );
       call.on('end', () => finish('the controller ended the stream'));
       subscribe(call);
       sayGoodbye = () => {
@@ -219,6 +251,20 @@ export function createPolicyClient(options: PolicyClientOptions): PolicyClient {
       })),
     });
 
+  async function endWithGoodbye(): Promise<void> {
+    // Whoever had no policy yet is expected by nobody.
+    if (running && !connected && staging.revision > 0) await searchLeader();
+    isLeaving = true;
+    if (sayGoodbye) {
+      sayGoodbye();
+      // A stream that is cancelled at once can overtake the goodbye where the controller is busy.
+      const late = delay(GOODBYE_MS, undefined, { signal: closing.signal }).catch(() => undefined);
+      await Promise.race([running, late]);
+    }
+    closing.abort();
+    await running;
+  }
+
   return {
     start() {
       running ??= run();
@@ -226,16 +272,6 @@ export function createPolicyClient(options: PolicyClientOptions): PolicyClient {
     get connected() {
       return connected;
     },
-    async close() {
-      isLeaving = true;
-      if (sayGoodbye) {
-        sayGoodbye();
-        // A stream that is cancelled at once can overtake the goodbye where the controller is busy.
-        const late = delay(GOODBYE_MS, undefined, { signal: closing.signal }).catch(() => undefined);
-        await Promise.race([running, late]);
-      }
-      closing.abort();
-      await running;
-    },
+    close: () => (closed ??= endWithGoodbye()),
   };
 }

@@ -32,6 +32,9 @@ export interface AdsListener {
 /** For clients to read why their streams ended, before the connection goes. */
 const GOODBYE_MS = 1_000;
 
+/** What a replica that stands by answers: it lives, and another leads or will. */
+export const NOT_LEADING = 'this replica does not lead';
+
 /** A client that vanished without a word is noticed within a minute. */
 const KEEPALIVE = { 'grpc.keepalive_time_ms': 30_000, 'grpc.keepalive_timeout_ms': 20_000 };
 
@@ -43,12 +46,12 @@ export function createAdsListener({ planes, credentials, serving = true }: AdsLi
   function accept(call: DeltaCall): void {
     const refuse = (code: grpcStatus, details: string): void => void call.emit('error', { code, details });
     // Clients that found a replica which does not lead go on to the next.
-    if (!isServing) return refuse(grpcStatus.UNAVAILABLE, 'this replica does not lead');
+    if (!isServing) return refuse(grpcStatus.UNAVAILABLE, NOT_LEADING);
     call.on('error', () => undefined);
     call.once('data', (first: DeltaDiscoveryRequest) => {
       const plane = planes.find(({ types }) => types.some(({ typeUrl }) => typeUrl === first.typeUrl));
       if (!plane) return refuse(grpcStatus.INVALID_ARGUMENT, `no resources of type ${first.typeUrl} here`);
-      if (!isServing) return refuse(grpcStatus.UNAVAILABLE, 'this replica does not lead');
+      if (!isServing) return refuse(grpcStatus.UNAVAILABLE, NOT_LEADING);
       plane.serve(call, peerOf(call), first);
     });
   }

@@ -15,6 +15,8 @@ import { createPlane, type NodeEvent, type Plane } from '../../../src/xds/server
 import { buildModel } from '../../support/authz-model.js';
 import { eventually } from '../../support/eventually.js';
 
+const LEAVE_WITHIN_MS = 2_000;
+
 let folder: string;
 let socketPath: string;
 let plane: Plane;
@@ -72,6 +74,7 @@ beforeEach(async () => {
     },
     log: silentLogger,
     backoff: { initialMs: 10, maxMs: 50 },
+    leaveWithinMs: LEAVE_WITHIN_MS,
   });
 });
 afterEach(async () => {
@@ -178,5 +181,46 @@ describe('an authorizer', () => {
     const connections = () => events.filter(({ type }) => type === 'connected').length;
     await client.close();
     expect(connections()).toBe(1);
+  });
+
+  test('that ends between two leaders says goodbye to the next one', async () => {
+    await startController();
+    push(keys(1), 1);
+    client.start();
+    await eventually(() => expect(revisions()).toEqual([1]));
+    listener?.setServing(false);
+    await eventually(() => expect(client.connected).toBe(false));
+    const closed = client.close();
+    const before = events.length;
+    listener?.setServing(true);
+    await closed;
+    await eventually(() =>
+      expect(events.slice(before)).toContainEqual(expect.objectContaining({ type: 'disconnected', goodbye: true })),
+    );
+    expect(plane.nodes).toEqual([]);
+  });
+
+  test.each([
+    ['no replica takes the lead', () => listener?.setServing(false), LEAVE_WITHIN_MS],
+    ['no controller is there any more', stopController, 0],
+  ])('that ends when %s ends all the same', async (_, leave, waitsMs) => {
+    await startController();
+    push(keys(1), 1);
+    client.start();
+    await eventually(() => expect(revisions()).toEqual([1]));
+    await leave();
+    await eventually(() => expect(client.connected).toBe(false));
+    const startedMs = performance.now();
+    await client.close();
+    const tookMs = performance.now() - startedMs;
+    expect(tookMs).toBeGreaterThanOrEqual(waitsMs - 10);
+    expect(tookMs).toBeLessThan(waitsMs + LEAVE_WITHIN_MS * 0.9);
+  });
+
+  test('that never had a policy is expected by nobody and ends at once', async () => {
+    client.start();
+    const startedMs = performance.now();
+    await client.close();
+    expect(performance.now() - startedMs).toBeLessThan(LEAVE_WITHIN_MS / 2);
   });
 });
