@@ -11,7 +11,18 @@ import { Dropped, PARTS, runChanges } from './e2e/changes.mjs';
 import { connect } from './e2e/cluster.mjs';
 import { diagnose } from './e2e/diagnose.mjs';
 import { reachGateway } from './e2e/gateway.mjs';
-import { CONTROLLER, GATEWAY, HOST, HUAWEI, NAMESPACE, OUR_KINDS, selectorOf } from './e2e/installation.mjs';
+import {
+  CONTROLLER,
+  GATEWAY,
+  HOST,
+  HUAWEI,
+  NAMESPACE,
+  OUR_KINDS,
+  OWN_SELECTOR,
+  RELEASE,
+  selectorOf,
+} from './e2e/installation.mjs';
+import { runOwnEnvoy } from './e2e/own-envoy.mjs';
 import { createReadme } from './e2e/readme.mjs';
 import { checkLeft, removeRest } from './e2e/removal.mjs';
 import { rightsOf } from './e2e/rights.mjs';
@@ -29,7 +40,7 @@ const HELP = `Usage: npm run e2e -- --context CTX [options]
   --port-forward          through kubectl port-forward: what ends pods under load is not run
   --rps N                 requests a second during changes, default 200
   --seed N                order in which objects are applied
-  --only NAMES            parts, by comma: conformance, rights, changes, rotation, many, kill
+  --only NAMES            parts, by comma: conformance, rights, changes, https, rotation, many, kill, own-envoy
   --installed             the release is there: leave installation and removal out
   --keep                  leave everything in place
   --update-golden         write test/e2e/operator-rights.txt
@@ -77,6 +88,7 @@ const { step } = steps;
 
 let gateway;
 let inventoryBefore;
+let revisionBefore;
 console.log(`context ${options.context}, seed ${seed}`);
 try {
   await install();
@@ -84,6 +96,8 @@ try {
   await applyInRandomOrder();
   if (wanted('rights')) await rights();
   if (PARTS.some(wanted)) await changes();
+  if (wanted('own-envoy')) await runOwnEnvoy({ cluster, steps, root });
+  if (options.installed && !options.keep) await restore();
   if (!options.keep && !options.installed) await uninstall();
 } catch (error) {
   if (!(error instanceof EndOfRun)) throw error;
@@ -101,7 +115,8 @@ async function install() {
     if (left.length > 0) throw new Error(`namespace ${NAMESPACE} holds ${left.slice(0, 5).join('; ')}`);
     return `${inventoryBefore.size} objects`;
   };
-  if (!options.installed) {
+  if (options.installed) revisionBefore = await revision();
+  else {
     await step('nothing of an earlier run is in the cluster', nothingThere, { required: true });
     await step('README: helm install --wait', () => silently('install'), { required: true });
   }
@@ -120,6 +135,11 @@ async function install() {
     portForward: options['port-forward'],
   });
   console.log(`  the gateway is at ${gateway.url}`);
+}
+
+async function revision() {
+  const [latest] = JSON.parse(await cluster.helm(`history ${RELEASE} -n ${NAMESPACE} --max 1 -o json`));
+  return latest.revision;
 }
 
 async function silently(block) {
@@ -216,9 +236,24 @@ async function changes() {
   console.log(`  ${sent} requests in all, ${failed} failed`);
 }
 
+/** A release that was there before is left as it was found. */
+async function restore() {
+  if ((await revision()) === revisionBefore) return;
+  await step('helm rollback to the release as it was before', async () => {
+    await cluster.helm(`rollback ${RELEASE} ${revisionBefore} -n ${NAMESPACE} --wait --timeout 3m`);
+    await removeOwn();
+    return `revision ${revisionBefore}`;
+  });
+}
+
+async function removeOwn() {
+  await cluster.kubectl(`delete pods,services,configmaps,secrets -n ${NAMESPACE} -l ${OWN_SELECTOR}`);
+}
+
 async function uninstall() {
   await step('README: helm uninstall leaves custom resource definitions and keys, nothing else', async () => {
     await readme('uninstall');
+    await removeOwn();
     return checkLeft(cluster, inventoryBefore);
   });
   await step('what is left can be removed: objects, definitions, namespaces', () =>

@@ -1,13 +1,14 @@
 // Everything that may happen to an installation while it serves: no request may fail for it.
 import { followAccessLogs } from './access-log.mjs';
 import { startLoad } from './gateway.mjs';
+import { createHttps, HTTPS_FLAGS } from './https.mjs';
 import { HOST, HUAWEI, JDCLOUD, LIST, NAMESPACE, OUR_KINDS, RELEASE, selectorOf } from './installation.mjs';
 import { createRotations } from './keys.mjs';
 import { manyObjects } from './many-objects.mjs';
 import { createPods } from './pods.mjs';
 import { delay, eventually } from './shell.mjs';
 
-export const PARTS = ['changes', 'rotation', 'many', 'kill'];
+export const PARTS = ['changes', 'https', 'rotation', 'many', 'kill'];
 const READY_MS = 120_000;
 /** Part of what was due. */
 const LEAST_SENT = 0.9;
@@ -32,6 +33,11 @@ export class Dropped extends Error {}
 
 /** @param {{ cluster: object, steps: object, gateway: string, rps: number, readme: Function, wanted: Function }} options */
 export async function runChanges({ cluster, steps, gateway, rps, readme, wanted }) {
+  let https = wanted('https') ? createHttps(cluster) : undefined;
+  if (await https?.isTaken()) {
+    https = undefined;
+    steps.skip('https', 'the release has HTTPS with a certificate of its own');
+  }
   const load = startLoad({ gateway, rps, host: HOST, callers: CALLERS });
   const accessLogs = followAccessLogs(cluster, { namespace: NAMESPACE, selector: selectorOf('gateway') });
   const pods = createPods(cluster);
@@ -60,13 +66,24 @@ export async function runChanges({ cluster, steps, gateway, rps, readme, wanted 
     if (found !== count) throw new Error(`${found} authorizers a pod, not ${count}`);
     return `${found} authorizers a pod`;
   };
-  const oneWorker = `upgrade ${RELEASE} charts/countersign -n ${NAMESPACE} --reuse-values --set authorizer.workers=1 --wait --timeout 3m`;
+  /** HTTPS comes with an upgrade that is made anyway: each one replaces every pod. */
+  const oneWorker = async () => {
+    await https?.prepare();
+    const flags = `--reuse-values --set authorizer.workers=1 ${https ? `${HTTPS_FLAGS} ` : ''}--wait --timeout 3m`;
+    await cluster.helm(`upgrade ${RELEASE} charts/countersign -n ${NAMESPACE} ${flags}`);
+  };
 
   try {
     await step('nothing changes for 5 s', () => delay(5_000));
-    if (wanted('changes')) {
+    if (wanted('changes'))
       await step('README: helm test, helm upgrade to 3 authorizers', () => workersAfter(3, () => readme('operate')));
-      await step('helm upgrade to 1 authorizer', () => workersAfter(1, () => cluster.helm(oneWorker)));
+    if (wanted('changes') || https)
+      await step(`helm upgrade to 1 authorizer${https ? ' and HTTPS' : ''}`, () => workersAfter(1, oneWorker));
+    if (https) {
+      await step('signed requests over HTTPS', https.answers);
+      await step('another certificate in the Secret of the listener', https.renewed);
+    }
+    if (wanted('changes')) {
       await step('rollout restart of the controller', () => pods.restart('controller'));
       await step('rollout restart of the gateway', () => pods.restart('gateway'));
       await step('kubectl delete pod, of the gateway', () => pods.deletePod('gateway'));

@@ -1,32 +1,20 @@
 // How this process reaches the gateway: the address of its Service, a given URL, or a port that kubectl forwards.
-import { fork, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
+import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { forward } from './forward.mjs';
 
 const SETTLE_MS = 1_000;
 
 /** @returns {Promise<{ url: string, close(): void, forwarded: boolean }>} */
 export async function reachGateway(cluster, { namespace, service, given, portForward }) {
   if (given !== undefined) return { url: given, close() {}, forwarded: false };
-  if (portForward) return forward(cluster, namespace, service);
+  if (portForward) {
+    const { port, close } = await forward(cluster, namespace, `service/${service}`, 'http');
+    return { url: `http://127.0.0.1:${port}`, close, forwarded: true };
+  }
   const { spec } = await cluster.json(`get service ${service} -n ${namespace}`);
   const port = spec.ports.find(({ name }) => name === 'http')?.port ?? spec.ports[0].port;
   return { url: `http://${spec.clusterIP}:${port}`, close() {}, forwarded: false };
-}
-
-async function forward(cluster, namespace, service) {
-  const child = spawn('kubectl', ['port-forward', '-n', namespace, `service/${service}`, ':http'], {
-    env: cluster.env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const port = await new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`kubectl port-forward ended with ${code}`)));
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      const found = /^Forwarding from 127\.0\.0\.1:(\d+)/.exec(line);
-      if (found) resolve(found[1]);
-    });
-  });
-  return { url: `http://127.0.0.1:${port}`, close: () => child.kill(), forwarded: true };
 }
 
 /** Starts the load; `measure(body)` answers what became of the requests that were sent while `body` ran. */

@@ -13,3 +13,8 @@ export const HOST = 'orders.example.com';
 export const LIST = '/orders/v1/orders';
 export const HUAWEI = { keyId: 'HWQUICKSTART00000001', secret: 'quickstart-huawei-secret-00001' };
 export const JDCLOUD = { keyId: 'JDC0QUICKSTART00000000000000000A', secret: 'quickstart-jdcloud-secret-0001' };
+export const TENCENT = { keyId: 'AKIDquickstart000000000000000000001', secret: 'quickstart-tencent-secret-00001' };
+
+/** Of what the run puts into the namespace of the release beside it. */
+export const OWN_LABELS = { 'app.kubernetes.io/managed-by': 'countersign-e2e' };
+export const OWN_SELECTOR = 'app.kubernetes.io/managed-by=countersign-e2e';
