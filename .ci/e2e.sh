@@ -45,6 +45,9 @@ for name in countersign envoy valkey node; do pack "$name" || exit 1; done
 rm -rf "$work/rootfs"
 el 'packed'
 "$cluster/up.sh" || exit 1
+# All pods together would weigh as much as one thread beside them: of the API server, the load, or another suite.
+shares=/sys/fs/cgroup/cpu/$CGNAME/cpu.shares
+[ ! -w "$shares" ] || echo 8192 > "$shares"
 el 'cluster is up'
 
 cat > "$work/values.yaml" <<'YAML'

@@ -41,6 +41,7 @@ const POD = {
   },
 };
 const CONTAINER = {
+  resources: { requests: { cpu: '50m', memory: '32Mi' } },
   securityContext: {
     ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true },
     capabilities: { drop: ['ALL'] },
