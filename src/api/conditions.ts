@@ -53,7 +53,8 @@ export const REASONS = {
     'The field is part of the API but this version does not act on it, so that it is refused rather than ignored.',
   InvalidTimeZone: 'The name is no IANA time zone.',
   Conflicted: 'Another object claims the same and goes before; the message names it.',
-  DuplicateKeyID: 'Another key has the same id; the message names it where it is of the same namespace.',
+  DuplicateKeyID:
+    'Another key has the same id; the message names it where it is of the same namespace, and always in a folder.',
   HostnameNotPermitted:
     'The flag --hostnames (value hostnames of the chart) does not let this namespace claim the host name.',
   BackendNotPermitted:
