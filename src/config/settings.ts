@@ -234,7 +234,7 @@ export const SETTINGS = {
     flag: '--state-dir',
     kind: kinds.path,
     defaultText: 'DIR/.countersign',
-    about: 'Folder of generated keys (mode 0700).',
+    about: 'Folder of generated keys and of who was in the folder of YAML first (mode 0700).',
     commands: RESOURCES,
   },
   services: {
