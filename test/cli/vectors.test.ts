@@ -3,12 +3,12 @@ import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import type { DialectName } from '../../src/signature/dialect.js';
 import { runCli } from '../support/cli.js';
+import { BACKEND_VECTORS } from '../vectors/backend-vectors.js';
 import { contextOf, expectationsOf } from '../vectors/labels.js';
 import { VECTORS } from '../vectors/vector.js';
 
 interface FileVector {
   readonly name: string;
-  readonly scheme?: string;
   readonly keyId?: string;
   readonly accessKey?: string;
   readonly secret?: string;
@@ -21,8 +21,6 @@ interface FileVector {
   readonly bodyBase64?: string;
   readonly bodyEncoding?: BufferEncoding;
   readonly now?: string;
-  readonly authorization?: string;
-  readonly expect: { readonly valid: boolean };
 }
 
 const readVectors = (file: string): FileVector[] => {
@@ -94,24 +92,13 @@ describe('verify --stdin-json', () => {
     }
   });
 
-  test('judges the captures of Basic and of the AES profile as labelled', async () => {
-    const vectors = readVectors('huawei.json').filter(
-      ({ scheme }) => scheme === 'basic' || scheme === 'aes-profile-p1',
-    );
-    expect(vectors).toHaveLength(10);
-    const verdicts = await verdictsOf(
-      vectors.map((vector) =>
-        vector.scheme === 'basic'
-          ? lineOf(vector, { dialect: 'Basic' })
-          : lineOf(vector, {
-              dialect: 'AES',
-              keyName: /Access=([^,]+)/.exec(vector.authorization ?? '')?.[1],
-              algorithm: vector.authorization?.startsWith('SDK-AES-256') ? 'aes-256-cfb' : 'aes-128-cfb',
-            }),
-      ),
-    );
-    expect(verdicts.map(({ name, valid }) => [name, valid])).toEqual(
-      vectors.map(({ name, expect: { valid } }) => [name, valid]),
-    );
+  test('judges the captures of Basic, of the AES profile and of JD Cloud\u2019s backend signature as labelled', async () => {
+    expect(BACKEND_VECTORS).toHaveLength(14);
+    const verdicts = await verdictsOf(BACKEND_VECTORS.map(({ line }) => line));
+    expect(verdicts).toHaveLength(BACKEND_VECTORS.length);
+    for (const [i, { name, verdict, canonicalRequest, stringToSign }] of BACKEND_VECTORS.entries()) {
+      expect(verdicts[i]).toMatchObject({ name, ...verdict });
+      if (canonicalRequest !== undefined) expect(verdicts[i]).toMatchObject({ canonicalRequest, stringToSign });
+    }
   });
 });
