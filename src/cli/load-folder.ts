@@ -47,7 +47,7 @@ export async function loadFolder(
     secretsElsewhere = false,
     inCluster = false,
     ...more
-  }: Pick<TranslateContext, 'servicesElsewhere'> & {
+  }: Pick<TranslateContext, 'servicesElsewhere' | 'addressesNeeded'> & {
     /** Backends are resolved as the controller of a cluster does that has these objects. */
     readonly inCluster?: boolean;
     /** Secrets that keys name and the folder does not have are taken to exist and to fit. */

@@ -71,7 +71,10 @@ export function mergeBackend(
 export interface BackendLookup {
   readonly namespace: string;
   readonly resources: Pick<ResourceSet, 'Service' | 'Secret'>;
-  readonly context: Pick<TranslateContext, 'services' | 'clusterDomain' | 'allowedBackendHosts' | 'servicesElsewhere'>;
+  readonly context: Pick<
+    TranslateContext,
+    'services' | 'clusterDomain' | 'allowedBackendHosts' | 'servicesElsewhere' | 'addressesNeeded'
+  >;
   readonly absence: Absence;
 }
 
@@ -137,6 +140,12 @@ function reachService(
       problems.error('BackendNotPermitted', settings.targetPath, `Service ${name} is an ExternalName: ${refusal}`);
       return undefined;
     }
+    if (context.addressesNeeded)
+      problems.warn(
+        'ServiceNotFound',
+        settings.targetPath,
+        `Service ${name} is in this folder, and run reaches it only where --service ${key}:${port}=HOST:PORT tells its address`,
+      );
     endpoints = [{ host: absolute(`${host}.${knownByName}`), port }];
   }
   if (!endpoints) {

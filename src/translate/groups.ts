@@ -106,8 +106,12 @@ export const groupSettings = ({
   hostnameClaims,
   advertised,
   servicesElsewhere,
+  addressesNeeded,
 }: TranslateContext): string =>
-  JSON.stringify([[...services], clusterDomain, allowedBackendHosts, hostnameClaims, advertised, servicesElsewhere]);
+  JSON.stringify([
+    [...services],
+    ...[clusterDomain, allowedBackendHosts, hostnameClaims, advertised, servicesElsewhere, addressesNeeded],
+  ]);
 
 /** What groups read besides themselves. */
 export interface GroupsContext {

@@ -30,6 +30,8 @@ export interface TranslateContext {
   readonly singleOwner?: boolean;
   /** `lint`, `render --in-cluster`: Services live elsewhere, so that one that is not seen is only a warning. */
   readonly servicesElsewhere?: boolean;
+  /** `lint` of what `run` serves: a Service is not reached by its name, so that one without an address is told. */
+  readonly addressesNeeded?: boolean;
   /** Mode of the counter store; a Cluster cannot keep limits that several keys share. Absent: any limit can be kept. */
   readonly counterStore?: 'Memory' | 'Single' | 'Sentinel' | 'Cluster';
   /** For `status.environments[].url`; default `http` on its own port. */

@@ -72,7 +72,7 @@ describe('lint', () => {
     expect(kinds.sort()).toEqual([...KINDS].sort());
   });
 
-  test('names a Service of the folder resolved, and one that it cannot see a warning', async () => {
+  test('warns of a Service without an address; in a repository for a cluster only of one that it cannot see', async () => {
     writeFiles({ 'group.yaml': ordersGroup(), 'keys.yaml': callerKey() });
     expect(await cli('lint', temporary)).toMatchObject({
       exitCode: 0,
@@ -83,11 +83,18 @@ describe('lint', () => {
     const service =
       'apiVersion: v1\nkind: Service\nmetadata: {name: orders, namespace: shop}\nspec: {ports: [{port: 8080}]}\n';
     writeFiles({ 'service.yaml': service }, true);
-    expect(await cli('lint', temporary)).toEqual({
+    expect(await cli('lint', temporary)).toMatchObject({
       exitCode: 0,
-      stdout: '3 objects, 0 errors, 0 warnings\n',
-      stderr: '',
+      stdout: expect.stringMatching(
+        /group\.yaml:11:\d+: warning ServiceNotFound: .*in this folder.*--service shop\/orders:8080=HOST:PORT.*\n3 objects, 0 errors, 1 warning\n$/,
+      ),
     });
+    for (const more of [['--gitops'], ['--service', 'shop/orders:8080=127.0.0.1:9000']])
+      expect(await cli('lint', temporary, ...more)).toEqual({
+        exitCode: 0,
+        stdout: '3 objects, 0 errors, 0 warnings\n',
+        stderr: '',
+      });
   });
 
   test('warns of a group that asks for an authorization which nobody gives', async () => {

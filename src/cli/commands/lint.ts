@@ -26,9 +26,9 @@ Examples:
   countersign lint config/ --service shop/orders:8080=127.0.0.1:9000 --output json
   countersign lint teams/ --gitops --output github
 
-Prints file:line:column: severity Reason: what. A Service that is neither in the folder nor given by --service is a
-warning here; run needs its address. Exit codes: 0 no errors (warnings are none), 1 errors or no object of ours in
-the folder, 2 wrong usage.`,
+Prints file:line:column: severity Reason: what. A Service without an address (--service) is a warning here; run needs
+it. With --gitops only one that is not in the folder is. Exit codes: 0 no errors (warnings are none), 1 errors or no
+object of ours in the folder, 2 wrong usage.`,
     )
     .action(async (dir: string, flags: SettingFlags & { output: string; gitops?: true }) => {
       const [
@@ -47,6 +47,7 @@ the folder, 2 wrong usage.`,
       const { gitops = false } = flags;
       const loaded = await loadFolder(dir, readSettings(flags, io), io, {
         servicesElsewhere: true,
+        addressesNeeded: !gitops,
         secretsElsewhere: gitops,
       });
       const { translation, resources, folder, secretsElsewhere } = loaded;
