@@ -22,6 +22,8 @@ export interface Publication {
   readonly kept?: ReadonlySet<string>;
   /** Of `problems`, those of files that could not be read at the start and not since: what they hold is not in force. */
   readonly unread?: readonly InputProblem[];
+  /** When the earliest of the changes since the publication before was written, where that is known; epoch ms. */
+  readonly writtenMs?: number | undefined;
 }
 
 export interface Provider {

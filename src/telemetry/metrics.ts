@@ -54,7 +54,7 @@ export const METRICS = {
     name: 'countersign_gateway_refusals_total',
     type: 'counter',
     labels: ['reason'],
-    help: 'Requests that Envoy refused by itself, counted from its access log.',
+    help: 'Requests that Envoy refused by itself, counted by `countersign run` from its access log; elsewhere Envoy has metrics of its own.',
   },
   xdsAcks: {
     name: 'countersign_xds_acks_total',
@@ -79,7 +79,7 @@ export const METRICS = {
     name: 'countersign_propagation_duration_seconds',
     type: 'histogram',
     labels: [],
-    help: 'Time from the arrival of a change (watch event or file) to the acknowledgement of the last node that was expected to take it up.',
+    help: 'Time from the write of a change (by the API server, which tells it to the second; in a folder: its arrival) to the acknowledgement of the last node that was expected to take it up.',
     buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600],
   },
   policyRevision: {

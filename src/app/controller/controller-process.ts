@@ -156,7 +156,7 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
     onClose(() => provider.close());
     await provider.start((publication) => {
       changes.setPublication(publication);
-      created.setResources(publication.resources);
+      created.setResources(publication.resources, publication.writtenMs);
       unread = tellUnread(publication);
       if (isBuilt) health.set('configuration', unread === undefined, unread);
     });

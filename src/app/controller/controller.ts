@@ -63,8 +63,11 @@ export interface ControllerChange extends Pick<StatusChanges, 'gone'> {
 }
 
 export interface Controller {
-  /** The newest resources; a rebuild follows after a short quiet time. */
-  setResources(resources: ResourceSet): void;
+  /**
+   * The newest resources; a rebuild follows after a short quiet time.
+   * @param writtenMs when the earliest of the changes was written, where that is known; epoch ms.
+   */
+  setResources(resources: ResourceSet, writtenMs?: number): void;
   /** Give every event of both planes here. */
   onNode(kind: NodeKind, event: NodeEvent): void;
   /** Call it when the health of `limiter` has changed. */
@@ -149,9 +152,9 @@ export function createController(options: ControllerOptions): Controller {
   let holding = 0;
   let expectedNames = '';
   /** When the first change came that no rebuild has seen. */
-  let arrivedMs: number | undefined;
+  let beganMs: number | undefined;
   /** Changes on their way to the nodes, oldest first. */
-  const timed: { readonly state: number; readonly arrivedMs: number }[] = [];
+  const timed: { readonly state: number; readonly beganMs: number }[] = [];
   const reported = new ReportedStatuses();
   let closed = false;
   const rejections = new Rejections(typeUrls, (typeUrl, name) =>
@@ -176,8 +179,8 @@ export function createController(options: ControllerOptions): Controller {
   async function rebuild(): Promise<void> {
     if (!resources) return;
     const stopTimer = metrics.rebuildDuration.startTimer();
-    const cameMs = arrivedMs;
-    arrivedMs = undefined;
+    const sinceMs = beganMs;
+    beganMs = undefined;
     const complete = await keyState.complete(resources);
     translation = translate(complete, { ...context, nowMs: clock() }, memo);
     const { model } = translation;
@@ -185,7 +188,7 @@ export function createController(options: ControllerOptions): Controller {
     state += 1;
     if (objects.update(translation.statuses, model, policy, state)) {
       changedState = state;
-      if (cameMs !== undefined && timed.length < MAX_TIMED) timed.push({ state, arrivedMs: cameMs });
+      if (sinceMs !== undefined && timed.length < MAX_TIMED) timed.push({ state, beganMs: sinceMs });
     }
     authorizers.setModel(model, policy);
     const snapshot = renderSnapshot(model, renderOptions);
@@ -312,14 +315,14 @@ export function createController(options: ControllerOptions): Controller {
     return (kind === 'envoy' ? all.filter((id) => id.startsWith('ApiGroup/')) : all).slice(0, MAX_LACKING);
   }
 
-  /** From the arrival of a change to the last node that had to take it up. */
+  /** From the write of a change, or its arrival where nothing tells of the write, to the last node that had to take it up. */
   function observePropagation(expected: readonly ExpectedNode[]): void {
     const held = Math.min(...expected.map((node) => node.held));
     while (timed[0] && (expected.length === 0 || timed[0].state <= held)) {
-      const { arrivedMs } = timed[0];
+      const { beganMs } = timed[0];
       timed.shift();
       // Without nodes nothing arrives anywhere.
-      if (expected.length > 0) metrics.propagation.observe((performance.now() - arrivedMs) / 1000);
+      if (expected.length > 0) metrics.propagation.observe((performance.now() - beganMs) / 1000);
     }
   }
 
@@ -415,9 +418,11 @@ export function createController(options: ControllerOptions): Controller {
 
   return {
     built,
-    setResources(next) {
+    setResources(next, writtenMs) {
       resources = next;
-      arrivedMs ??= performance.now();
+      // A clock of the writer that runs ahead must not make a change arrive before it was written.
+      const ageMs = writtenMs === undefined ? 0 : Math.max(0, clock() - writtenMs);
+      beganMs = Math.min(beganMs ?? Number.POSITIVE_INFINITY, performance.now() - ageMs);
       debounce.trigger();
     },
     onNode(kind, event) {

@@ -18,7 +18,14 @@ import { createForeignSecrets } from './foreign-secrets.js';
 import type { KubeApi, RawObject } from './kube-api.js';
 import { createReflector, type Reflector, type ReflectorTiming, type WatchIncident } from './reflector.js';
 import { NAMESPACE, OUR_TYPES, type ResourceType, SECRET, SERVICE } from './resource-types.js';
-import { type LiveObject, readAuthoritySecret, readStored, referenceOf, type StoredObject } from './stored-objects.js';
+import {
+  type LiveObject,
+  readAuthoritySecret,
+  readStored,
+  referenceOf,
+  type StoredObject,
+  writtenMsOf,
+} from './stored-objects.js';
 
 export interface KubernetesProviderOptions {
   readonly api: KubeApi;
@@ -84,13 +91,24 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
   let publish: ((publication: Publication) => void) | undefined;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
+  /** The earliest write that is not published yet. */
+  let writtenMs: number | undefined;
 
-  function changed(kind: AnyKind): void {
+  function changed(kind: AnyKind, raw?: RawObject): void {
     dirty.add(kind);
+    // What was there before the first publication is no change.
+    const atMs = publish && raw && writtenMsOf(raw);
+    if (atMs !== undefined) writtenMs = Math.min(writtenMs ?? atMs, atMs);
     if (publish) timer ??= setTimeout(publishNow, PUBLISH_DELAY_MS);
   }
 
-  function put(kind: AnyKind, key: string, next: StoredObject | undefined, reference: ObjectReference): void {
+  function put(
+    kind: AnyKind,
+    key: string,
+    next: StoredObject | undefined,
+    reference: ObjectReference,
+    raw?: RawObject,
+  ): void {
     const before = stored[kind].get(key);
     if (next) stored[kind].set(key, next);
     else stored[kind].delete(key);
@@ -102,7 +120,7 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
       before?.problems !== next?.problems ||
       before?.live.ownerUid !== next?.live.ownerUid
     )
-      changed(kind);
+      changed(kind, next && raw);
     if (before?.live.resourceVersion !== next?.live.resourceVersion && kind in OUR_TYPES) onLive?.(reference);
   }
 
@@ -114,7 +132,7 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
       const key = storeKey(reference);
       const next = readStored(kind, item, stored[kind].get(key));
       if (next) present.add(key);
-      put(kind, key, next, reference);
+      put(kind, key, next, reference, item);
     }
     for (const [key, { reference }] of stored[kind]) {
       const inSlice =
@@ -127,7 +145,8 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
     const reference = referenceOf(kind, object);
     if (!reference) return;
     const key = storeKey(reference);
-    put(kind, key, type === 'DELETED' ? undefined : readStored(kind, object, stored[kind].get(key)), reference);
+    const next = type === 'DELETED' ? undefined : readStored(kind, object, stored[kind].get(key));
+    put(kind, key, next, reference, object);
   }
 
   function createSlice(kind: AnyKind, namespace: string | undefined): Slice {
@@ -241,7 +260,9 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
     publish?.({
       resources,
       problems: [...[...faulty.values()].flatMap(({ problems }) => problems), ...authorityProblems],
+      writtenMs,
     });
+    writtenMs = undefined;
   }
 
   return {

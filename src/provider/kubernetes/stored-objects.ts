@@ -62,6 +62,24 @@ export function readStored(kind: AnyKind, raw: RawObject, previous?: StoredObjec
   };
 }
 
+/** Times of managed fields are whole seconds, cut off. */
+const WRITE_RESOLUTION_MS = 1000;
+
+/**
+ * The latest moment at which the object as it is can have been written, in ms since the epoch and by the API server's
+ * clock; writes of subresources apart. `undefined` when nothing tells.
+ */
+export function writtenMsOf(raw: RawObject): number | undefined {
+  const fields = (raw['metadata'] as { managedFields?: unknown } | undefined)?.managedFields;
+  if (!Array.isArray(fields)) return undefined;
+  const times = (fields as unknown[]).flatMap((entry) => {
+    const { time, subresource } = (entry ?? {}) as { readonly time?: unknown; readonly subresource?: unknown };
+    return subresource === undefined && typeof time === 'string' ? [Date.parse(time)] : [];
+  });
+  const last = Math.max(...times);
+  return Number.isFinite(last) ? last + WRITE_RESOLUTION_MS : undefined;
+}
+
 /** The key of an event's object, also of one that is gone or refused. */
 export function referenceOf(kind: AnyKind, raw: RawObject): ObjectReference | undefined {
   return nameOf(kind, raw)?.reference;

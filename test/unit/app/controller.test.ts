@@ -8,7 +8,7 @@ import { create } from '@bufbuild/protobuf';
 import { EventEmitter } from 'node:events';
 import { createResourceSet } from '../../../src/resources/resource-set.js';
 import { silentLogger } from '../../../src/telemetry/logger.js';
-import { createMetrics } from '../../../src/telemetry/metrics.js';
+import { createMetrics, type Metrics } from '../../../src/telemetry/metrics.js';
 import { CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE } from '../../../src/xds/resource-types.js';
 import type { DeltaCall } from '../../../src/xds/server/service.js';
 import { createPlane, type Plane } from '../../../src/xds/server/plane.js';
@@ -34,9 +34,11 @@ const group = (port: number): ApiGroup => ({
 let table: Table;
 let envoys: Plane;
 let controller: Controller;
+let metrics: Metrics;
 beforeEach(() => {
   jest.useFakeTimers({ now: 1_000_000 });
   table = buildTable({ callerKeys: [], groups: [], grants: [], plans: [] });
+  metrics = createMetrics();
   envoys = createPlane({ onNode: (event) => controller.onNode('envoy', event) });
   controller = createController({
     context: {
@@ -60,7 +62,7 @@ beforeEach(() => {
     envoys,
     limiter: { mode: 'Single', health: () => ({ healthy: true, message: '' }) },
     nodeLossMs: 600_000,
-    metrics: createMetrics(),
+    metrics,
     log: silentLogger,
     clock: () => Date.now(),
     onChange: () => undefined,
@@ -136,4 +138,20 @@ describe('routes that only an Envoy of somebody else can have, which never conne
     await jest.advanceTimersByTimeAsync(120_000);
     expect(has(must(kept))).toBe(true);
   });
+});
+
+test('the time of a change is counted from its write, not from when a stalled watch brought it', async () => {
+  const sum = async () =>
+    Number(/countersign_propagation_duration_seconds_sum (\S+)/.exec(await metrics.render())?.[1]);
+  controller.onLeading(undefined);
+  controller.setResources(createResourceSet([group(1)]), Date.now() - 5000);
+  await jest.advanceTimersByTimeAsync(1000);
+  const delayed = await sum();
+  expect(delayed).toBeGreaterThanOrEqual(5);
+  expect(delayed).toBeLessThan(6.1);
+  // By a clock that runs ahead of ours.
+  controller.setResources(createResourceSet([group(2)]), Date.now() + 5000);
+  await jest.advanceTimersByTimeAsync(1000);
+  expect((await sum()) - delayed).toBeGreaterThanOrEqual(0);
+  expect((await sum()) - delayed).toBeLessThan(1.1);
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { readStored } from '../../../src/provider/kubernetes/stored-objects.js';
+import { readStored, writtenMsOf } from '../../../src/provider/kubernetes/stored-objects.js';
 import { must } from '../../support/must.js';
 
 describe('a stored plan that the schema refuses', () => {
@@ -26,4 +26,22 @@ describe('a stored plan that the schema refuses', () => {
     const deleted = { metadata: { ...metadata, deletionTimestamp: '2027-01-01T00:00:00Z' }, spec };
     expect(readStored('UsagePlan', deleted)).toBeUndefined();
   });
+});
+
+describe('when an object was written', () => {
+  const written = (...managedFields: object[]) => writtenMsOf({ metadata: { managedFields } });
+  const user = { manager: 'kubectl', time: '2027-01-01T00:00:05Z' };
+
+  test('is the end of the second of the last write, writes of subresources apart', () => {
+    const earlier = { manager: 'helm', time: '2027-01-01T00:00:01Z' };
+    const status = { manager: 'countersign', subresource: 'status', time: '2027-01-01T00:00:09Z' };
+    expect(written(earlier, user, status)).toBe(Date.parse('2027-01-01T00:00:06Z'));
+  });
+
+  test.each<[string, number | undefined]>([
+    ['no managed fields', writtenMsOf({ metadata: {} })],
+    ['no list of them', writtenMsOf({ metadata: { managedFields: 'x' } })],
+    ['a time that is none', written({ time: 'yesterday' })],
+    ['an entry that is none', written(null as unknown as object)],
+  ])('is unknown with %s', (_name, ms) => expect(ms).toBeUndefined());
 });
