@@ -84,7 +84,7 @@ const pages = {
     '',
     '## Refused by Envoy itself',
     '',
-    'Always in the Uniform shape, counted in `countersign_gateway_refusals_total`.',
+    'Always in the Uniform shape. `countersign run` puts these words into the access log and counts them in `countersign_gateway_refusals_total`. In a cluster Envoy writes its own log, where `details` and `flags` say why, and counts in its own metrics: `envoy_http_ext_authz_error` where the authorizer gave no answer, `envoy_http_downstream_rq_xx` by class of status ([operations](../operations.md#metrics-and-logs)).',
     '',
     table(
       ['reason', 'meaning'],

@@ -438,6 +438,20 @@ export const SETTINGS = {
     about: 'Folder of the sockets between Envoy and its authorizers, which are authz-0.sock, authz-1.sock and so on.',
     commands: DATA_PLANE,
   },
+  statsPort: {
+    flag: '--stats-port',
+    kind: kinds.port,
+    defaultText: 'none',
+    about: 'Port on which Envoy serves its own metrics at /stats/prometheus, and no other page of its admin interface.',
+    commands: ['bootstrap'],
+  },
+  statsAddress: {
+    flag: '--stats-address',
+    kind: kinds.address,
+    default: '127.0.0.1',
+    about: 'Address of --stats-port.',
+    commands: ['bootstrap'],
+  },
   authzPort: {
     flag: '--authz-port',
     kind: kinds.port,

@@ -16,6 +16,9 @@ export const READINESS_HOST = '_readiness';
 /** Static clusters of the bootstrap. */
 export const AUTHZ_CLUSTER = 'countersign-authz';
 export const XDS_CLUSTER = 'countersign-xds';
+export const ADMIN_CLUSTER = 'countersign-admin';
+/** Static listener of the bootstrap. */
+export const STATS_LISTENER = 'countersign-stats';
 
 /** Key of `context_extensions` under which the authorizer finds the route. */
 export const ROUTE_CONTEXT_KEY = 'route';

@@ -153,6 +153,7 @@ else {
         'scrape everything twice',
       ],
       ['two ports that are one', 'gateway.http.port=8081', 'must differ'],
+      ['metrics at a port of callers', 'gateway.metricsPort=8080', 'must differ'],
       ['two ports of the controller that are one', 'controller.xdsPort=8081', 'controller.xdsPort and'],
       [
         'an admin port among those of the authorizers',
@@ -305,6 +306,46 @@ else {
       expect(controller?.args).toEqual(
         expect.arrayContaining([`--advertised-scheme=${scheme}`, `--advertised-port=${String(port)}`]),
       );
+    });
+  });
+
+  describe("Envoy's own metrics", () => {
+    const objectsWith = async (values: string): Promise<KubeObject[]> => objectsOf(await render('--set', values));
+    const stats = { port: 'stats', path: '/stats/prometheus', interval: '30s' };
+    const endpointsOf = (objects: readonly KubeObject[], kind: string, name: string): unknown => {
+      const spec = find(objects, kind, name)?.['spec'] as Record<string, unknown> | undefined;
+      return spec?.['endpoints'] ?? spec?.['podMetricsEndpoints'];
+    };
+
+    test('are served where the bootstrap says, and scraped there', async () => {
+      for (const [monitor, kind, name] of [
+        ['serviceMonitor', 'ServiceMonitor', 'countersign-gateway'],
+        ['podMonitor', 'PodMonitor', 'countersign'],
+      ] as const) {
+        const objects = await objectsWith(`gateway.metricsPort=9999,monitoring.${monitor}.enabled=true`);
+        const pod = podsOf(objects).get('countersign-gateway')!;
+        expect(settingsOf(pod.initContainers![0]!)).toMatchObject({ statsPort: 9999, statsAddress: '0.0.0.0' });
+        expect(pod.containers[0]?.ports).toContainEqual({ name: 'stats', containerPort: 9999 });
+        expect(endpointsOf(objects, kind, name)).toContainEqual(stats);
+      }
+    });
+
+    test('are nowhere where that is not wanted, and not looked for beside other components', async () => {
+      const none = await objectsWith('gateway.metricsPort=null,monitoring.serviceMonitor.enabled=true');
+      expect(JSON.stringify(none)).not.toMatch(/"stats"|--stats-/);
+      const some = await objectsWith('monitoring.serviceMonitor.enabled=true');
+      expect(endpointsOf(some, 'ServiceMonitor', 'countersign-controller')).toHaveLength(1);
+    });
+
+    test('are for those alone that may read metrics', async () => {
+      const objects = await objectsWith(
+        'networkPolicy.enabled=true,networkPolicy.metricsFrom[0].podSelector.matchLabels.a=b',
+      );
+      const { ingress } = find(objects, 'NetworkPolicy', 'countersign-gateway')?.['spec'] as { ingress: unknown[] };
+      expect(ingress).toEqual([
+        { ports: [{ port: 'http' }] },
+        { ports: [{ port: 'admin' }, { port: 'stats' }], from: [{ podSelector: { matchLabels: { a: 'b' } } }] },
+      ]);
     });
   });
 

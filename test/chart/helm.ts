@@ -75,6 +75,7 @@ export interface Container {
   readonly restartPolicy?: string;
   readonly securityContext?: unknown;
   readonly lifecycle?: unknown;
+  readonly ports?: readonly unknown[];
   readonly readinessProbe?: { readonly httpGet?: unknown };
 }
 

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { renderBootstrap } from '../../src/xds/render/bootstrap.js';
-import type { RenderOptions } from '../../src/xds/render/options.js';
+import type { BootstrapOptions, RenderOptions } from '../../src/xds/render/options.js';
 import { renderSnapshot } from '../../src/xds/render/snapshot.js';
 import { ENVOY_RESOURCE_TYPES, SECRET_TYPE } from '../../src/xds/resource-types.js';
 import { createAdsServer, type AdsServer } from '../../src/xds/server/ads-server.js';
@@ -85,7 +85,11 @@ export interface SendOptions {
   readonly body?: string | Uint8Array;
 }
 
-export async function startGateway(types = ENVOY_RESOURCE_TYPES): Promise<Gateway> {
+/** @param bootstrap what is different from usual. */
+export async function startGateway(
+  types = ENVOY_RESOURCE_TYPES,
+  bootstrap: Partial<BootstrapOptions> = {},
+): Promise<Gateway> {
   const folder = await socketFolder();
   const socket = (name: string): string => join(folder, name);
   const port = await freePort();
@@ -113,6 +117,7 @@ export async function startGateway(types = ENVOY_RESOURCE_TYPES): Promise<Gatewa
       xds: { socketPath: socket('xds.sock') },
       authorizerSocketPaths: [socket('authz.sock')],
       maxDownstreamConnections: 10_000,
+      ...bootstrap,
     }),
   );
 

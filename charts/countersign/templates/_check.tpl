@@ -22,8 +22,9 @@
 {{- $authorizer := .Values.authorizer }}
 {{- $ports := list (int .Values.gateway.http.port) (int $authorizer.adminPort) }}
 {{- if .Values.gateway.https.enabled }}{{ $ports = append $ports (int .Values.gateway.https.port) }}{{ end }}
+{{- with .Values.gateway.metricsPort }}{{ $ports = append $ports (int .) }}{{ end }}
 {{- if ne (len $ports) (len (uniq $ports)) }}
-{{- fail "gateway.http.port, gateway.https.port and authorizer.adminPort are in one pod and must differ" }}
+{{- fail "gateway.http.port, gateway.https.port, gateway.metricsPort and authorizer.adminPort are in one pod and must differ" }}
 {{- end }}
 {{- if eq (int .Values.controller.xdsPort) (int .Values.controller.adminPort) }}
 {{- fail "controller.xdsPort and controller.adminPort are in one pod and must differ" }}

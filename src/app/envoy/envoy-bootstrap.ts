@@ -29,6 +29,7 @@ export function renderEnvoyFiles(config: Config, folder: string): ReadonlyMap<st
     },
     authorizerSocketPaths: Array.from({ length: config.workers }, (_, index) => socketPathOf(config, index)),
     maxDownstreamConnections: DEFAULT_MAX_DOWNSTREAM_CONNECTIONS,
+    stats: config.statsPort === undefined ? undefined : { address: config.statsAddress, port: config.statsPort },
   });
   const { certificate, validation } = xdsSecrets({
     certificatePath: config.xdsCert,

@@ -10,6 +10,7 @@ import { authzCluster, endpoint, http2 } from './authz-cluster.js';
 import { adsSource } from './config-source.js';
 import { any, duration, pipeAddress, socketAddress } from './messages.js';
 import type { BootstrapOptions, XdsAddress } from './options.js';
+import { adminCluster, statsListener } from './stats-listener.js';
 import { xdsTls } from './xds-tls.js';
 
 /** Read and written by the owner alone: the admin interface can drain and stop Envoy. */
@@ -41,9 +42,11 @@ export function renderBootstrap(options: BootstrapOptions): Bootstrap {
       },
     },
     staticResources: {
+      listeners: options.stats ? [statsListener(options.stats)] : [],
       clusters: [
         xdsCluster(options.xds),
         authzCluster(options.authorizerSocketPaths.map((socketPath) => ({ socketPath }))),
+        ...(options.stats ? [adminCluster(options.adminSocketPath)] : []),
       ],
     },
     overloadManager: {

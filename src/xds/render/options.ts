@@ -61,6 +61,8 @@ export interface BootstrapOptions {
   readonly authorizerSocketPaths: readonly string[];
   /** Of all listeners together; more are refused at accept. */
   readonly maxDownstreamConnections: number;
+  /** Where Envoy's metrics are served; default nowhere but at the admin socket. */
+  readonly stats?: ListenAddress | undefined;
 }
 
 export const DEFAULT_RENDER_OPTIONS: Pick<RenderOptions, 'authz' | 'trustedHops' | 'caBundlePath'> = {
