@@ -6,21 +6,20 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { selfSigned } from '../support/certificate.js';
+import { codeBlocks, readPage } from '../support/code-blocks.js';
 import { findProgram } from '../support/find-program.js';
-import { CHART, containersOf, missing, NAMESPACE, nameOf, objectsOf, podsOf, render, ROOT } from './helm.js';
+import { CHART, containersOf, missing, NAMESPACE, nameOf, objectsOf, podsOf, render } from './helm.js';
 import type { KubeObject } from './helm.js';
 
-const page = readFileSync(join(ROOT, 'docs/production.md'), 'utf8');
-const blocks = (language: string): string[] =>
-  [...page.matchAll(/^```(\w*)\n([^]*?)^```$/gm)].flatMap(([, of, body]) => (of === language ? [body!] : []));
-const yaml = blocks('yaml').map((text) => ({ text, data: parse(text) as Readonly<Record<string, unknown>> }));
+const page = readPage('production.md');
+const yaml = codeBlocks(page, 'yaml').map((text) => ({ text, data: parse(text) as Readonly<Record<string, unknown>> }));
 const values = yaml.filter(({ data }) => data['kind'] === undefined);
 const valuesWith = (path: string): string =>
   values.find(({ data }) => path.split('.').reduce<unknown>((at, name) => (at as never)?.[name], data) !== undefined)!
     .text;
 /** The command of the page that makes a Secret, by the Secret's name. */
 const secretCommands = new Map(
-  blocks('sh')
+  codeBlocks(page, 'sh')
     .flatMap((body) => body.split('\n'))
     .flatMap((line) => {
       const found = /^kubectl create secret \w+ ([\w-]+) /.exec(line);

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redacted } from '../../src/lib/redacted.js';
@@ -10,18 +10,14 @@ import type { DialectName } from '../../src/signature/dialect.js';
 import { dialectByName } from '../../src/signature/dialects.js';
 import { startBackend, type RecordingBackend } from '../support/backend.js';
 import { runCli, type Finished } from '../support/cli.js';
+import { codeBlocks, readPage } from '../support/code-blocks.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
 import { sendHttp1 } from '../support/http.js';
-import { projectFolder } from '../support/project-folder.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { apiGroup, importedKey, toYaml, urlBackend } from '../support/resources.js';
 import { tencentHeaders } from '../support/tencent-sample.js';
 
-const readPage = (name: string): string => readFileSync(join(projectFolder, 'docs', name), 'utf8');
 const page = readPage('migration.md');
-/** The code blocks of a language; '' = those without one. */
-const blocks = (text: string, language: string): string[] =>
-  [...text.matchAll(/^```(\w*)\n([^]*?)^```$/gm)].flatMap(([, of, body]) => (of === language ? [body!] : []));
 
 const PARTNERS = {
   a: { keyId: 'AKIDpartner0000000000000000000000001', secret: 'an-example-secret-of-partner-a' },
@@ -36,8 +32,8 @@ let gateway: TestGateway;
 
 /** What the page's script makes of the page's file. */
 function importedKeys(): string {
-  writeFileSync(join(folder, 'keys.csv'), blocks(page, 'csv')[0]!);
-  writeFileSync(join(folder, 'import-keys.py'), blocks(page, 'python')[0]!);
+  writeFileSync(join(folder, 'keys.csv'), codeBlocks(page, 'csv')[0]!);
+  writeFileSync(join(folder, 'import-keys.py'), codeBlocks(page, 'python')[0]!);
   const command = /^python3 import-keys\.py shop < keys\.csv/m.exec(page)![0];
   return execFileSync('bash', ['-c', command], { cwd: folder, encoding: 'utf8' });
 }
@@ -50,7 +46,7 @@ function argumentsIn(shell: string): string[][] {
 }
 
 const usageCommands = (text: string): string =>
-  blocks(text, '')
+  codeBlocks(text, '')
     .filter((block) => /countersign usage .*config\//.test(block))
     .join('');
 
@@ -68,7 +64,7 @@ beforeAll(async () => {
   gateway = await startGateway({
     flags: { redisUrl: redis.url, service: [`shop/orders:8080=127.0.0.1:${backend.port}`] },
     files: {
-      'page.yaml': blocks(page, 'yaml').join('---\n'),
+      'page.yaml': codeBlocks(page, 'yaml').join('---\n'),
       'keys.yaml': importedKeys(),
       'defaults.yaml': toYaml(
         open('header', [{ name: 'x', default: true, match: { type: 'Header', value: 'Live' } }]),
@@ -187,9 +183,9 @@ describe('the commands that carry use over', () => {
       }).map((each) => ({ ...each, metadata: { name: 'mobile-app', namespace: 'team-caller' } }));
       const group = apiGroup('orders', { verification: { dialects: ['Tencent'] }, backend: urlBackend(backend.port) });
       writeFileSync(join(config, 'objects.yaml'), toYaml(key!, secret!, group));
-      writeFileSync(join(config, 'plan.yaml'), blocks(limits, 'yaml')[0]!);
+      writeFileSync(join(config, 'plan.yaml'), codeBlocks(limits, 'yaml')[0]!);
       const shown = /^\$ (countersign usage .*)$/m.exec(limits)![1]!;
-      const changes = blocks(limits, '').find((block) => /countersign usage set config\//.test(block))!;
+      const changes = codeBlocks(limits, '').find((block) => /countersign usage set config\//.test(block))!;
       const [show, set, reset, ...others] = argumentsIn(`${shown}\n${changes}`);
       expect(others).toEqual([]);
       for (const [args, used] of [
