@@ -12,12 +12,37 @@ import { findRedisServer } from '../../dist/app/binaries/redis.js';
 import { demoRequests } from './requests.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
-const serve = process.argv.includes('--serve');
+const serve = process.argv.includes('--serve'); // parsed by scripts/demo.mjs
 const work = mkdtempSync(join(tmpdir(), 'countersign-demo-'));
 const children = [];
+const runs = (child) => child.exitCode === null && child.signalCode === null;
+
+/** One Ctrl-C comes from the terminal, from npm and from the script that started this: within this time it is one. */
+const SAME_WISH_MS = 1_000;
+let endedMs;
+/** The exit code once the table is printed, and only the serving goes on. */
+let served;
+let end;
+/** Resolves to the exit code when somebody wants this to end: by a signal, or by reading no further (`| head`). */
+const ended = new Promise((resolve) => {
+  end = (exitCode) => {
+    if (endedMs === undefined) {
+      endedMs = performance.now();
+      resolve(exitCode);
+      // The second wish is to end at once, which is the gateway's second signal too.
+    } else if (performance.now() - endedMs >= SAME_WISH_MS) for (const child of children) child.kill('SIGTERM');
+  };
+});
+process.on('SIGINT', () => end(served ?? 130));
+process.on('SIGTERM', () => end(served ?? 143));
+process.on('SIGHUP', () => end(served ?? 129));
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => end(1));
+// Whatever happens here, nothing may be left behind.
+process.on('exit', () => children.filter(runs).forEach((child) => child.kill('SIGTERM')));
 
 // Own process groups: Ctrl-C reaches this process alone, which then ends them in order.
 const start = (command, args, env = {}) => {
+  if (endedMs !== undefined) throw new Error('ended during the start');
   const child = spawn(command, args, {
     cwd: root,
     env: { ...process.env, ...env },
@@ -29,10 +54,10 @@ const start = (command, args, env = {}) => {
 };
 const stop = async () => {
   for (const child of children.reverse()) {
-    if (child.exitCode !== null) continue;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
+    if (!runs(child)) continue;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGTERM');
-    await ended;
+    await gone;
   }
   rmSync(work, { recursive: true, force: true });
 };
@@ -53,6 +78,7 @@ const waitForLine = (child, pattern, name) =>
       seen.push(line);
       if (pattern.test(line)) resolve(line);
     });
+    child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`${name} ended with ${code}:\n${seen.slice(-15).join('\n')}`)));
   });
 
@@ -114,10 +140,8 @@ async function main() {
     if (/^install/.test(msg)) console.log(`    ${msg}`);
     else if (!quiet && level !== 'debug') console.log(level === 'info' ? msg : `${level.toUpperCase()} ${msg}`);
   });
-  let ended = false;
-  gateway.once('exit', () => (ended = true));
   for (;;) {
-    if (ended) throw new Error(`countersign run ended:\n${errors}`);
+    if (!runs(gateway)) throw new Error(`countersign run ended:\n${errors}`);
     const ready = await fetch(`http://127.0.0.1:${adminPort}/readyz`).then(
       (r) => r.ok,
       () => false,
@@ -179,13 +203,10 @@ The gateway keeps running at ${endpoint} (admin: http://127.0.0.1:${adminPort}/s
 
 Edit a file in examples/quickstart: the change is live in under a second, and what is wrong with it is said here. Ctrl-C ends everything.`);
     quiet = false;
-    await new Promise((resolve) => {
-      process.once('SIGINT', resolve);
-      process.once('SIGTERM', resolve);
-      process.once('SIGHUP', resolve);
-    });
+    served = wrong === 0 ? 0 : 1;
+    await ended;
   }
-  return wrong;
+  return wrong === 0 ? 0 : 1;
 }
 
 const tryJson = (text) => {
@@ -196,9 +217,10 @@ const tryJson = (text) => {
   }
 };
 
-const wrong = await main().catch((error) => {
-  console.error(`\n${error.stack ?? error}`);
+const running = main().catch((error) => {
+  if (endedMs === undefined) console.error(`\n${error.stack ?? error}`);
   return 1;
 });
+const exitCode = await Promise.race([running, ended]);
 await stop();
-process.exit(wrong === 0 ? 0 : 1);
+process.exit(exitCode);
