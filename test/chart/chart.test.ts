@@ -309,6 +309,19 @@ else {
     });
   });
 
+  test('the policy on deleting keys makes an exception for the key of the test, where there is one', async () => {
+    const conditions = async (...values: string[]) => {
+      const objects = objectsOf(await render('--set', ['admissionPolicy.enabled=true', ...values].join(',')));
+      const policy = find(objects, 'ValidatingAdmissionPolicy', 'countersign-keys');
+      return (policy?.['spec'] as { matchConditions: { name: string; expression: string }[] }).matchConditions;
+    };
+    expect(await conditions('watchNamespaces={shop}')).toContainEqual({
+      name: 'not-of-helm-test',
+      expression: "!(oldObject.metadata.namespace == 'shop' && oldObject.metadata.name == 'countersign-test')",
+    });
+    expect((await conditions('tests.enabled=false')).map(({ name }) => name)).toEqual(['not-collected']);
+  });
+
   describe("Envoy's own metrics", () => {
     const objectsWith = async (values: string): Promise<KubeObject[]> => objectsOf(await render('--set', values));
     const stats = { port: 'stats', path: '/stats/prometheus', interval: '30s' };

@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { request } from 'node:https';
-import { keyDeletionPolicy } from '../../src/provider/kubernetes/admission-policy.js';
+import { missing, NAMESPACE, objectsOf, render, type KubeObject } from '../chart/helm.js';
 import { eventually } from '../support/eventually.js';
 import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
 import { createNamespace, installCrds } from '../support/kube-operator.js';
 
 const COLLECTOR = 'system:serviceaccount:kube-system:generic-garbage-collector';
 const KEYS = '/apis/countersign.dev/v1alpha1/namespaces/shop/signaturekeys';
-const binaries = findKubeBinaries();
+const binaries =
+  missing === undefined ? findKubeBinaries() : `${missing} found neither in KUBEBUILDER_ASSETS nor on PATH`;
 
 if (typeof binaries === 'string') {
   describe.skip(`the policy on deleting keys: not run, ${binaries}`, () => test('deletion', () => undefined));
@@ -19,10 +20,14 @@ if (typeof binaries === 'string') {
       server = await startKubeApiServer(binaries, { users: { 'token-gc': COLLECTOR } });
       await installCrds(server);
       await createNamespace(server, 'shop');
-      for (const [path, object] of [
-        ['validatingadmissionpolicies', keyDeletionPolicy('countersign-enabled-keys')[0]],
-        ['validatingadmissionpolicybindings', keyDeletionPolicy('countersign-enabled-keys')[1]],
+      await createNamespace(server, NAMESPACE);
+      const objects = objectsOf(await render('--set', 'admissionPolicy.enabled=true'));
+      for (const [path, kind] of [
+        ['validatingadmissionpolicies', 'ValidatingAdmissionPolicy'],
+        ['validatingadmissionpolicybindings', 'ValidatingAdmissionPolicyBinding'],
       ] as const) {
+        const [object, ...others] = objects.filter((each: KubeObject) => each.kind === kind);
+        expect(others).toEqual([]);
         const url = `/apis/admissionregistration.k8s.io/v1/${path}?fieldValidation=Strict`;
         expect(await server.request('POST', url, object)).toMatchObject({ status: 201 });
       }
@@ -82,6 +87,23 @@ if (typeof binaries === 'string') {
     test('a Disabled key is deleted', async () => {
       await create('disabled', { state: 'Disabled' });
       expect((await remove('disabled')).status).toBe(200);
+    });
+
+    test('the key of helm test is deleted, and no other key of that name', async () => {
+      const keys = KEYS.replace('shop', NAMESPACE);
+      await create('countersign-test', {}, keys);
+      expect((await server.request('DELETE', `${keys}/countersign-test`)).status).toBe(200);
+      await create('countersign-test');
+      expect((await remove('countersign-test')).status).toBe(403);
+      await create('in-use', {}, keys);
+      expect((await server.request('DELETE', `${keys}/in-use`)).status).toBe(403);
+    });
+
+    test('who says that a key were of a Helm hook cannot delete it either', async () => {
+      const annotations = { 'helm.sh/hook': 'test', 'helm.sh/hook-delete-policy': 'hook-succeeded' };
+      const hook = { ...key('hook'), metadata: { name: 'hook', annotations } };
+      expect((await server.request('POST', KEYS, hook)).status).toBe(201);
+      expect((await remove('hook')).status).toBe(403);
     });
 
     test('the other kinds are deleted', async () => {
