@@ -266,3 +266,35 @@ describe('the memory on disk', () => {
     await expect(readMemory(state)).rejects.toThrow();
   });
 });
+
+describe('a version of a key that stays', () => {
+  const told = (): string[] => folder.publication.problems.map(({ message }) => message);
+  test.each([
+    [
+      ' in service',
+      'while its Secret is as it was',
+      (text: string) => text.replace('keyID: AKIDfirstseen0000001', 'keyID: AKIDfirstseen0000002'),
+    ],
+    [
+      ', but its Secret k holds another keyId now: the key is not in service',
+      'when the Secret changed with it',
+      (text: string) => text.replaceAll('0000001', '0000002'),
+    ],
+    [
+      ', but its Secret k is gone: the key is not in service',
+      'when the Secret went with the edit',
+      (text: string) =>
+        text.replace('keyID: AKIDfirstseen0000001', 'keyID: AKIDfirstseen0000002').split('---')[0] ?? '',
+    ],
+  ])('is said to stay %s %s', async (what, _, change) => {
+    write('k.yaml', key('k'));
+    await look();
+    write('k.yaml', change(key('k')));
+    for (let i = 0; i < 2; i += 1) {
+      await look();
+      expect(told()).toHaveLength(1);
+      expect(told()[0]?.split('; the version before stays')[1]).toBe(what);
+      write('other.yaml', group('other'));
+    }
+  });
+});
