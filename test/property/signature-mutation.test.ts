@@ -1,8 +1,8 @@
 /** Each covered place of each accepted request, changed in every way that one byte can be; none may be accepted. */
 import { describe, expect, test } from '@jest/globals';
-import type { WireRequest } from '../../src/signature/dialect.js';
+import type { Verification, WireRequest } from '../../src/signature/dialect.js';
 import { DIALECTS } from '../../src/signature/dialects.js';
-import { changedTexts, outcomeOf, readBases, withHeader, type Base } from '../support/signature-mutants.js';
+import { changedTexts, judge, outcomeOf, readBases, withHeader, type Base } from '../support/signature-mutants.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'get', 'Post', 'GETX', ''];
 const TARGET_BYTES = ['%', '+', '&', '=', '/', ';', '?', 'a', '%20', '%25', '%26'];
@@ -30,14 +30,24 @@ function* mutantsOf(base: Base): Generator<readonly [place: string, request: Wir
   for (const text of changedTexts(body.slice(0, 512), BODY_BYTES)) {
     yield ['body', { ...request, body: Buffer.from(text + body.slice(512), 'latin1') }];
   }
-  for (const [part, shiftMs] of [
-    ['date', 900_001],
-    ['date', -900_001],
-  ] as const) {
-    const date = base.signedHeaders.find((name) => name.endsWith('date'));
-    const at = request.headers.findIndex(([name]) => name === date);
-    if (at >= 0) yield [part, withHeader(request, at, new Date(base.nowMs + shiftMs).toUTCString())];
+  for (const shiftMs of [...WITHIN_MS, ...BEYOND_MS]) {
+    const moved = withDate(base, shiftMs);
+    if (moved) yield ['date', moved];
   }
+}
+
+/** Off the clock by less and by more than a date may be; clients write whole seconds. */
+const WITHIN_MS = [-899_000, 899_000];
+const BEYOND_MS = [-901_000, 901_000, -86_400_000, 86_400_000];
+
+/** The signed date replaced by another one, as the client writes it; `undefined` where no header with a date is signed. */
+function withDate({ request, signedHeaders, nowMs }: Base, shiftMs: number): WireRequest | undefined {
+  const name = signedHeaders.find((each) => each.endsWith('date'));
+  const at = request.headers.findIndex(([each]) => each === name);
+  if (at < 0) return undefined;
+  const other = new Date(Math.floor(nowMs / 1000) * 1000 + shiftMs);
+  const isCompact = /^\d{8}T\d{6}Z$/.test(request.headers[at]![1]);
+  return withHeader(request, at, isCompact ? other.toISOString().replace(/[-:]|\.000/g, '') : other.toUTCString());
 }
 
 const BASES = readBases();
@@ -57,5 +67,32 @@ describe.each(DIALECTS.map(({ name }) => name))('%s', (dialect) => {
     expect(findings.slice(0, 10)).toEqual([]);
     expect(PLACES.filter((place) => refused.get(place) === 0)).toEqual([]);
     expect([...refused.values()].reduce((sum, count) => sum + count)).toBeGreaterThan(5_000);
+  });
+
+  test('a date beyond the window is clock_skew for who signed it, and bad_signature for who wrote it in', () => {
+    const reasonOf = (verification: Verification | undefined): string =>
+      verification?.ok ? 'accepted' : (verification?.reason ?? 'not judged');
+    const bases = BASES.filter(({ options }) => options.dialects[0] === dialect);
+    let written = 0;
+    for (const base of bases) {
+      const verification = judge(base, base.request);
+      const signedAtMs = verification?.ok ? verification.timestampMs! : NaN;
+      const asSigned = (shiftMs: number): string =>
+        reasonOf(judge({ ...base, nowMs: signedAtMs - shiftMs }, base.request));
+      expect({ base: base.name, within: WITHIN_MS.map(asSigned), beyond: BEYOND_MS.map(asSigned) }).toEqual({
+        base: base.name,
+        within: WITHIN_MS.map(() => 'accepted'),
+        beyond: BEYOND_MS.map(() => 'clock_skew'),
+      });
+      for (const shiftMs of [...WITHIN_MS, ...BEYOND_MS]) {
+        const request = withDate(base, shiftMs);
+        if (!request) continue;
+        written++;
+        // JD Cloud's credential names the day as well.
+        const reasons = dialect === 'JDCloud' ? ['bad_signature', 'invalid_scope'] : ['bad_signature'];
+        expect(reasons).toContain(reasonOf(judge(base, request)));
+      }
+    }
+    expect(written).toBeGreaterThan(50);
   });
 });
