@@ -54,7 +54,7 @@ describe('of a running gateway', () => {
       .replaceAll(gateway.adminUrl, 'URL')
       .replace(/process \d+ +/, 'process PID  ')
       .replace(/NODE +/, 'NODE         ');
-    expect(text.replace(/\d+\.\d+\.\d+/g, 'X.Y.Z')).toBe(`Countersign X.Y.Z, URL
+    expect(text.replace(/^Countersign \d+\.\d+\.\d+/, 'Countersign X.Y.Z')).toBe(`Countersign X.Y.Z, URL
 
 KIND           READY  TOTAL  STATES
 SignatureKey   2      2      1 Disabled, 1 Ready
@@ -63,7 +63,7 @@ Authorization  1      1      1 Ready
 UsagePlan      0      0
 
 DATA PLANE  NODE         VERSION  STATE
-Envoy       process PID  -        current
+Envoy       process PID  1.40.0   current
 
 Limiter: Memory, healthy
 
@@ -146,6 +146,21 @@ describe('of a page', () => {
     problems: [],
     resources: [],
   };
+
+  test('tells that the counter store may lose what it counts, which is no failure', async () => {
+    const message = 'appendonly is off: a restart loses counters; set appendonly yes';
+    const page = {
+      ...{ ready: true, missing: [], versions: {}, envoy: { pid: 7, version: '1.40.0', connected: true } },
+      limiter: { mode: 'Single', healthy: true, message: 'connected', flaws: [{ check: 'persistence', message }] },
+      ...{ problems: [], resources: [] },
+    };
+    const { stdout, exitCode } = await statusOf(page);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(`\nLimiter: Single, healthy, MISCONFIGURED\n  ${message}\n`);
+    expect(stdout).toMatch(/There are no objects yet, but the counter store is misconfigured\.\n$/);
+    const { stdout: json } = await statusOf(page, '--output', 'json');
+    expect(JSON.parse(json)).toMatchObject({ ok: true, limiter: { healthy: true, flaws: [message] } });
+  });
 
   test('tells each data plane with its version and what it lacks', async () => {
     const resources = Array.from({ length: 13 }, (_, i) =>

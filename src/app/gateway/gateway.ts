@@ -286,7 +286,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       missing: health.missing(),
       versions,
       snapshot: ads.snapshot.version,
-      envoy: { pid: envoyRef?.pid, connected: ads.nodes.length > 0 },
+      envoy: { pid: envoyRef?.pid, version: ads.nodes[0]?.version, connected: ads.nodes.length > 0 },
       limiter: { mode: store.mode, ...store.health() },
       problems: reporter.problems,
       resources: (controllerRef?.entries ?? []).map(({ object, fields, conditions }) => ({

@@ -50,6 +50,8 @@ export interface LimiterReport {
   readonly mode: string;
   readonly healthy: boolean;
   readonly message: string;
+  /** What makes a store that answers unfit for its limits: sentences. */
+  readonly flaws: readonly string[];
 }
 
 export interface ProblemReport {
@@ -216,7 +218,7 @@ export function readProcessStatus(page: unknown): ProcessReport | undefined {
           {
             kind: 'envoy',
             id: typeof envoy['pid'] === 'number' ? `process ${String(envoy['pid'])}` : 'not running',
-            version: undefined,
+            version: typeof envoy['version'] === 'string' ? envoy['version'] : undefined,
             connected: envoy['connected'] === true,
             current: page['ready'],
             lacks: [],
@@ -232,7 +234,12 @@ export function readProcessStatus(page: unknown): ProcessReport | undefined {
           lacks: textsOf(node['lacks']),
         })),
     limiter: isRecord(limiter)
-      ? { mode: textOf(limiter['mode']), healthy: limiter['healthy'] === true, message: textOf(limiter['message']) }
+      ? {
+          mode: textOf(limiter['mode']),
+          healthy: limiter['healthy'] === true,
+          message: textOf(limiter['message']),
+          flaws: textsOf(recordsOf(limiter['flaws']).map(({ message }) => message)),
+        }
       : undefined,
     problems: recordsOf(page['problems']).map(readProblem),
     objects: recordsOf(page['resources']).flatMap(({ kind, namespace, name, status }) => {

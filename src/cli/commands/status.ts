@@ -3,6 +3,7 @@ import { Option, type Command } from 'commander';
 import type {
   FilePlace,
   KindSummary,
+  LimiterReport,
   NodeReport,
   ObjectReadiness,
   ProblemReport,
@@ -39,8 +40,9 @@ Examples:
   countersign status --context production --namespace gateway --watch-namespace shop
   countersign status --url http://127.0.0.1:8081 --output json
 
-Of a folder that \`run\` serves, its admin address is asked: --url. In a cluster the objects are listed, and the controller that leads is asked through the API server; it needs the
-rights of the roles viewer and status. Exit codes: 0 all is ready, 1 something is not, 2 wrong usage.`,
+Of a folder that \`run\` serves, its admin address is asked: --url. In a cluster the objects are listed, and the controller
+that leads is asked through the API server; it needs the rights of the roles viewer and status. Exit codes: 0 all is
+ready, 1 something is not, 2 wrong usage. A counter store that may lose what it counts is told, and is no failure.`,
     )
     .action(async (flags: StatusFlags) => {
       const [folder] = command.args;
@@ -90,7 +92,7 @@ function formatReport(report: StatusReport): string {
     table(['KIND', 'READY', 'TOTAL', 'STATES'], kinds.map(kindRow)),
     section('NOT READY', notReady, objectRow, 'kubectl get countersign -A -o wide, or --output json'),
     nodes && nodes.length > 0 ? table(['DATA PLANE', 'NODE', 'VERSION', 'STATE'], nodes.map(nodeRow)) : [],
-    limiter ? [`Limiter: ${limiter.mode}, ${limiter.healthy ? 'healthy' : 'NOT healthy'}`] : [],
+    limiter ? limiterLines(limiter) : [],
     section('PROBLEMS', problems, problemRow, '--output json'),
     faults.map((fault) => `Fault: ${fault}`),
     unknown.map((each) => `Not known: ${each}`),
@@ -102,10 +104,21 @@ function formatReport(report: StatusReport): string {
     .join('\n');
 }
 
-function verdict({ ok, kinds, notReady, problems, faults, unknown }: StatusReport): string {
+const limiterLines = ({ mode, healthy, flaws }: LimiterReport): string[] => [
+  `Limiter: ${mode}, ${healthy ? 'healthy' : 'NOT healthy'}${flaws.length > 0 ? ', MISCONFIGURED' : ''}`,
+  ...flaws.map((flaw) => `  ${short(flaw)}`),
+];
+
+function verdict({ ok, kinds, notReady, limiter, problems, faults, unknown }: StatusReport): string {
   const total = kinds.reduce((sum, kind) => sum + kind.total, 0);
   if (ok)
-    return `${total === 0 ? 'There are no objects yet' : 'All is ready'}${unknown.length > 0 ? ', as far as is known' : ''}.`;
+    return [
+      total === 0 ? 'There are no objects yet' : 'All is ready',
+      ...(unknown.length > 0 ? ['as far as is known'] : []),
+      ...(limiter && limiter.flaws.length > 0 ? ['but the counter store is misconfigured'] : []),
+    ]
+      .join(', ')
+      .concat('.');
   const errors = problems.filter(({ severity }) => severity === 'error').length;
   const parts = [
     ...(notReady.length > 0 ? [`${String(notReady.length)} of ${plural(total, 'object')}`] : []),
