@@ -76,12 +76,7 @@ else
         ['a usage', 'server auth', 'server', 'spec.usages[1]: Unsupported value: "server"'],
         ['what a Certificate needs', /secretName: countersign-envoy-tls/, '', 'spec.secretName: Required value'],
         ['the kind of an Issuer', 'selfSigned:', 'selfsigned:', '.spec.selfsigned: field not declared in schema'],
-        [
-          'what a PodMonitor needs',
-          /podMetricsEndpoints:[^]*?interval: 30s/,
-          '',
-          'spec.podMetricsEndpoints: Required value',
-        ],
+        ['what a PodMonitor needs', /podMetricsEndpoints:(\n {4}.*)*/, '', 'spec.podMetricsEndpoints: Required value'],
         ['a time', 'interval: 30s', 'interval: 30 seconds', 'spec.podMetricsEndpoints[0].interval: Invalid value'],
         [
           'a name of a rule',
@@ -118,6 +113,11 @@ else
       for (const warning of warnings) expect(notes).toContain(`\n- ${warning}`);
       if (warnings.length === 0) expect(notes).not.toContain('WARNINGS');
       expect(notes).toContain('The first signed request');
+    });
+
+    test('the notes say so where a policy shuts everybody out from metrics', async () => {
+      const notes = await notesOf('default', '--set', 'networkPolicy.enabled=true');
+      expect(notes).toContain('\n- networkPolicy.metricsFrom names nobody');
     });
 
     describe('the notes say how callers reach the gateway', () => {

@@ -13,6 +13,9 @@
 {{- if and .Values.monitoring.serviceMonitor.enabled .Values.monitoring.podMonitor.enabled }}
 {{- fail "monitoring: enable serviceMonitor or podMonitor, both would scrape everything twice" }}
 {{- end }}
+{{- if and .Values.networkPolicy.enabled (empty .Values.networkPolicy.metricsFrom) (or .Values.monitoring.serviceMonitor.enabled .Values.monitoring.podMonitor.enabled) }}
+{{- fail "networkPolicy.metricsFrom names nobody: the monitors of monitoring could read nothing; name the peers of your Prometheus" }}
+{{- end }}
 {{- include "countersign.check.ports" . }}
 {{- include "countersign.check.times" . }}
 {{- include "countersign.check.unused" . }}
