@@ -36,7 +36,7 @@ export function translateAuthorization(
     spec.expirationTime === undefined ? undefined : (parseTimeMs(spec.expirationTime) ?? Number.NEGATIVE_INFINITY);
   // An expired grant stays in the model, so that its refusals say authorization_expired.
   if (expirationMs !== undefined && !(nowMs < expirationMs))
-    problems.error('Expired', 'spec.expirationTime', 'has passed; nothing is granted');
+    problems.lapse('Accepted', 'Expired', 'spec.expirationTime', 'has passed; nothing is granted');
   const grants = spec.state === 'Enabled' && admitted.keys.length > 0 && resolved.targets.length > 0;
   return {
     resource,

@@ -57,9 +57,12 @@ export function bindBackendKey(
   if (spec.state === 'Disabled')
     problems.unresolved('Disabled', referencePath, `SignatureKey ${name} is disabled; requests are answered 503`);
   else {
-    const obstacle = key.problems.list.find(({ severity }) => severity === 'error');
-    if (obstacle)
-      problems.unresolved(obstacle.reason, referencePath, `SignatureKey ${name} has a problem: ${obstacle.message}`);
+    const { problem, lapsed } = key.problems.obstacle() ?? {};
+    if (problem) {
+      const message = `SignatureKey ${name} has a problem: ${problem.message}`;
+      if (lapsed) problems.lapse('ResolvedRefs', problem.reason, referencePath, message);
+      else problems.unresolved(problem.reason, referencePath, message);
+    }
   }
   return signature;
 }

@@ -175,7 +175,7 @@ export function admitKeys(
     else {
       // A plan limits whoever calls; a grant for a key that is refused grants nothing.
       if (key.expired && identity !== undefined)
-        problems.unresolved('KeyExpired', path, `${text} has expired: it is refused`);
+        problems.lapse('ResolvedRefs', 'KeyExpired', path, `${text} has expired: it is refused`);
       else if (key.expired) problems.warn('KeyExpired', path, `${text} has expired: it is refused`);
       keys.add(key);
     }

@@ -197,9 +197,9 @@ function translateKey(
   const notBeforeMs = timeMs(spec.notBeforeTime, Number.POSITIVE_INFINITY);
   const expirationMs = timeMs(spec.expirationTime, Number.NEGATIVE_INFINITY);
   const expired = expirationMs !== undefined && !(nowMs < expirationMs);
-  if (expired) problems.error('Expired', 'spec.expirationTime', 'has passed; the key is refused');
+  if (expired) problems.lapse('Accepted', 'Expired', 'spec.expirationTime', 'has passed; the key is refused');
   else if (notBeforeMs !== undefined && nowMs < notBeforeMs)
-    problems.error('NotYetValid', 'spec.notBeforeTime', 'lies ahead; the key is refused until then');
+    problems.lapse('Accepted', 'NotYetValid', 'spec.notBeforeTime', 'lies ahead; the key is refused until then');
 
   const rotation = spec.rotation?.generation;
   if (material && rotation !== undefined && rotation > material.generation)

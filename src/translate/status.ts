@@ -9,6 +9,8 @@ export class Problems {
   readonly list: Problem[] = [];
   /** Which of `list` are about references. Most of tens of thousands of objects have no problem, and need no set. */
   #references: Set<number> | undefined;
+  /** Which of `list` are warnings that nevertheless make their condition False. */
+  #lapsed: Set<number> | undefined;
   #said: Set<string> | undefined;
 
   constructor(resource: {
@@ -31,6 +33,7 @@ export class Problems {
   include(part: Problems): void {
     for (const [i, problem] of part.list.entries()) {
       if (part.#references?.has(i)) (this.#references ??= new Set()).add(this.list.length);
+      if (part.#lapsed?.has(i)) (this.#lapsed ??= new Set()).add(this.list.length);
       this.list.push(problem);
     }
   }
@@ -55,6 +58,29 @@ export class Problems {
     if (this.list.length > before) (this.#references ??= new Set()).add(before);
   }
 
+  /**
+   * What time alone has brought about: the condition is False, and the problem a warning, since no edit is to blame
+   * and a check of an unrelated edit must not fail.
+   */
+  lapse(type: 'Accepted' | 'ResolvedRefs', reason: Reason, path: string, message: string): void {
+    const before = this.list.length;
+    this.#add('warning', reason, path, message);
+    if (this.list.length === before) return;
+    (this.#lapsed ??= new Set()).add(before);
+    if (type === 'ResolvedRefs') (this.#references ??= new Set()).add(before);
+  }
+
+  /** The first that makes a condition False, and whether by time alone. */
+  obstacle(): { readonly problem: Problem; readonly lapsed: boolean } | undefined {
+    const i = this.list.findIndex((_, each) => this.#refuses(each));
+    const problem = this.list[i];
+    return problem && { problem, lapsed: this.#lapsed?.has(i) ?? false };
+  }
+
+  #refuses(i: number): boolean {
+    return this.list[i]?.severity === 'error' || (this.#lapsed?.has(i) ?? false);
+  }
+
   /** Refuses nothing. */
   warn(reason: Reason, path: string, message: string, winner?: ObjectReference): void {
     this.#add('warning', reason, path, message, winner);
@@ -66,10 +92,10 @@ export class Problems {
    */
   conditions(): readonly ConditionState[] {
     if (this.list.length === 0) return GOOD;
-    const warnings = this.list.filter(({ severity }) => severity === 'warning');
-    const errors = [...this.list.entries()].filter(([, { severity }]) => severity === 'error');
+    const warnings = this.list.filter((_, i) => !this.#refuses(i));
+    const refusing = [...this.list.entries()].filter(([i]) => this.#refuses(i));
     const pick = (references: boolean): Problem[] =>
-      errors.filter(([i]) => (this.#references?.has(i) ?? false) === references).map(([, problem]) => problem);
+      refusing.filter(([i]) => (this.#references?.has(i) ?? false) === references).map(([, problem]) => problem);
     return [condition('Accepted', pick(false), warnings), condition('ResolvedRefs', pick(true))];
   }
 }

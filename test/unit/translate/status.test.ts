@@ -53,6 +53,20 @@ describe('Ready', () => {
     expect(ready({ type: 'Programmed' }, conflicting, 'Offline')).toContain('Ready=False/Conflicted');
   });
 
+  test('what time has ended is a warning to a check of files, and not ready all the same', () => {
+    const part = new Problems(resource);
+    part.lapse('Accepted', 'Expired', 'spec.expirationTime', 'has passed');
+    part.lapse('ResolvedRefs', 'KeyExpired', 'spec.keys.refs[0]', 'it has expired');
+    part.warn('AdmitsNothing', 'spec.quotas[0]', 'is 0');
+    const problems = part.copy();
+    expect(problems.list.map(({ severity }) => severity)).toEqual(['warning', 'warning', 'warning']);
+    expect(ready({ type: 'Programmed' }, problems)).toBe(
+      'Accepted=False/Expired ResolvedRefs=False/KeyExpired Programmed=True/Programmed Ready=False/Expired',
+    );
+    expect(problems.conditions()[0]?.message).toBe('spec.expirationTime: has passed');
+    expect(problems.obstacle()).toMatchObject({ problem: { reason: 'Expired' }, lapsed: true });
+  });
+
   test('and Accepted tell warnings by their message', () => {
     const problems = new Problems(resource);
     problems.warn('Conflicted', 'spec.targets[0]', 'another goes before');
