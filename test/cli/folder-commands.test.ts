@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { KINDS } from '../../src/api/types.js';
 import { findEnvoy } from '../../src/app/binaries/envoy.js';
 import { runCli } from '../support/cli.js';
 import { callerKey, ordersGroup } from '../support/manifests.js';
+import { secret, toYaml } from '../support/resources.js';
 
 const root = join(import.meta.dirname, '../..');
 const fixtures = join(import.meta.dirname, 'fixtures');
@@ -164,31 +165,56 @@ ${lines.map((line) => `    - ${line}\n`).join('')}`,
 describe('render', () => {
   const folders = [
     join(fixtures, 'good'),
-    // Others hold objects for other tools too (Deployments, Kustomizations), which only a cluster takes.
+    // Others hold objects for other tools too (Deployments, Kustomizations), which only a cluster takes; see below.
     ...readdirSync(join(root, 'examples'), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() && entry.name.endsWith('.yaml'))
       .map((entry) => entry.parentPath)
       .filter((folder) => !/\/(gitops|backends)(\/|$)/.test(folder)),
   ];
 
-  test.each([...new Set(folders)])(
-    'prints what `envoy --mode validate` accepts: %s',
-    async (folder) => {
-      const { exitCode, stdout, stderr } = await runCli([
-        'render',
-        folder,
-        '--service',
-        'shop/orders:8080=127.0.0.1:9000',
-      ]);
-      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
-      const file = join(temporary, 'envoy.yaml');
-      writeFileSync(file, stdout);
-      const { path } = await findEnvoy({ log: () => undefined });
-      const { stdout: verdict } = await promisify(execFile)(path, ['--mode', 'validate', '-c', file]);
-      expect(verdict).toContain('OK');
-    },
-    60_000,
-  );
+  async function expectValid(folder: string): Promise<void> {
+    const { exitCode, stdout, stderr } = await runCli([
+      ...['render', folder, '--service', 'shop/orders:8080=127.0.0.1:9000'],
+    ]);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    const file = join(temporary, 'envoy.yaml');
+    writeFileSync(file, stdout);
+    const { path } = await findEnvoy({ log: () => undefined });
+    const { stdout: verdict } = await promisify(execFile)(path, ['--mode', 'validate', '-c', file]);
+    expect(verdict).toContain('OK');
+  }
+
+  test.each([...new Set(folders)])('prints what `envoy --mode validate` accepts: %s', expectValid, 60_000);
+
+  test('prints what `envoy --mode validate` accepts: the objects of our kinds, and Namespaces, of examples/gitops', async () => {
+    const gitops = join(root, 'examples/gitops');
+    const ours = globSync(['teams/**/*.yaml', 'platform/base/namespaces.yaml'], { cwd: gitops }).flatMap((file) =>
+      parseAllDocuments(readFileSync(join(gitops, file), 'utf8')).filter((document) => {
+        const { apiVersion = '', kind = '' } = (document.toJS() ?? {}) as { apiVersion?: string; kind?: string };
+        return apiVersion.startsWith('countersign.dev/') || kind === 'Namespace';
+      }),
+    );
+    const kinds = ours.map((document) => String(document.get('kind')));
+    expect([...new Set(kinds)].sort()).toEqual([...KINDS, 'Namespace'].sort());
+    // What the vault of the cluster would add: a Secret for each key that names one.
+    const secrets = ours.flatMap((document) => {
+      const { metadata, spec } = document.toJS() as {
+        metadata: { namespace: string };
+        spec?: { keyID?: string; secretRef?: { name: string } };
+      };
+      const name = spec?.secretRef?.name;
+      const stringData = { keyId: spec?.keyID ?? 'AKBACKEND00000000001', secret: 'made-up-secret-0000001' };
+      return name === undefined ? [] : [{ ...secret(name, stringData), metadata: { ...metadata, name } }];
+    });
+    expect(secrets).toHaveLength(3);
+    const folder = mkdtempSync(join(tmpdir(), 'countersign-gitops-'));
+    try {
+      writeFileSync(join(folder, 'all.yaml'), [...ours.map(String), toYaml(...secrets)].join('---\n'));
+      await expectValid(folder);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }, 60_000);
 
   test('is the same for the same folder, byte for byte, and holds no secret', async () => {
     const first = await cli('render', 'good');
