@@ -120,6 +120,12 @@ else
       expect(notes).toContain('\n- networkPolicy.metricsFrom names nobody');
     });
 
+    test('the notes say how to get the command, and not from where nothing of ours is published', async () => {
+      const notes = await notesOf('default');
+      expect(notes).toContain('ghcr.io/countersign/countersign:0.1.0\n\nIt is in no npm registry');
+      expect(notes).not.toContain('npx');
+    });
+
     describe('the notes say how callers reach the gateway', () => {
       const rewriting = 'must leave method, path, query, host and body as they came';
       const outside = 'Outside the cluster nobody reaches that';

@@ -150,7 +150,7 @@ describe('the manifests of examples/gitops', () => {
     expect(named('OCIRepository').get('countersign')?.spec.ref.tag).toBe(version);
     expect(named('Application').get('countersign')?.spec.source.targetRevision).toBe(version);
     expect(read('platform/crds/kustomization.yaml')).toContain(`/v${version}/`);
-    expect(read('.github/workflows/countersign.yaml')).toContain(`COUNTERSIGN_VERSION: ${version}\n`);
+    expect(read('.github/workflows/countersign.yaml')).toContain(`/countersign-${version}.tgz\n`);
   });
 });
 
@@ -164,12 +164,12 @@ describe('the pull-request check', () => {
     const folder = mkdtempSync(join(tmpdir(), 'countersign-gitops-'));
     copy = join(folder, 'repository');
     cpSync(example, copy, { recursive: true });
-    // `npx --yes countersign@VERSION …` runs what is built here.
+    // `npx --yes --package ADDRESS countersign …` runs what is built here; without an address npx would ask a registry.
     const npx = join(folder, 'npx');
     const cli = join(root, 'dist/cli/main.js');
     writeFileSync(
       npx,
-      `#!/bin/sh\ncase "$2" in countersign@?*) shift 2; exec "${process.execPath}" "${cli}" "$@";; esac\nexit 64\n`,
+      `#!/bin/sh\ncase "$1 $2 $3 $4" in "--yes --package https://"*.tgz" countersign") shift 4; exec "${process.execPath}" "${cli}" "$@";; esac\nexit 64\n`,
     );
     chmodSync(npx, 0o755);
     environment = { ...lint.env, PATH: `${folder}:${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` };
