@@ -21,6 +21,19 @@ export const didYouMean = (word: string, candidates: Iterable<string>): string =
 export const question = (candidate: string | undefined): string =>
   candidate === undefined ? '' : `; did you mean "${candidate}"?`;
 
+/** More names than this nobody reads in a sentence. */
+const MAX_NAMED = 5;
+
+/** `; did you mean "release"?`, else `; there are release, test (and 4 more)`, or that there is none. */
+export function orExisting(word: string, existing: Iterable<string>): string {
+  const all = [...new Set(existing)];
+  const meant = nearest(word, all);
+  if (meant !== undefined) return question(meant);
+  if (all.length === 0) return '; there is none';
+  const more = all.length > MAX_NAMED ? ` (and ${String(all.length - MAX_NAMED)} more)` : '';
+  return `; there ${all.length === 1 ? 'is' : 'are'} ${all.slice(0, MAX_NAMED).join(', ')}${more}`;
+}
+
 /** Edits are insertion, deletion, replacement, and exchange of two neighbours. */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];

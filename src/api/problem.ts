@@ -19,6 +19,8 @@ export interface Problem {
   readonly message: string;
   /** The object that goes before this one, where the message names it. */
   readonly winner?: ObjectReference;
+  /** The object whose own problems are the reason, where the message sends the reader there. */
+  readonly cause?: ObjectReference;
 }
 
 /** Kubernetes takes 32768 characters in a condition; an Event holds this many, and nobody reads more. */

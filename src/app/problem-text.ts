@@ -25,8 +25,10 @@ export function placeProblems(
     const place = known ?? locate(problem.object, problem.path);
     const other = problem.winner && locate(problem.winner, 'metadata.name');
     const winnerPlace = other && { ...other, file: join(folder, other.file) };
+    const cause = problem.cause && locate(problem.cause, 'metadata.name');
     return {
       ...rest,
+      ...(cause && { message: `${problem.message} (${textOfPlace({ ...cause, file: join(folder, cause.file) })})` }),
       ...(winnerPlace && { winnerPlace, message: `${problem.message} (${textOfPlace(winnerPlace)})` }),
       file: place ? join(folder, place.file) : folder,
       line: place?.line ?? 0,

@@ -3,6 +3,8 @@
  * Nothing here tells an unknown key from one whose owner does not admit the asker: of another namespace the words
  * depend on the asker's own text alone.
  */
+import { orExisting } from '../api/did-you-mean.js';
+import type { ObjectReference } from '../api/problem.js';
 import type { AuthorizationKeysId, AuthorizationKeysRef, AuthorizationTarget } from '../api/types.js';
 import type { ResourceKey, Target } from '../model/model.js';
 import { resourceKey } from '../resources/resource-set.js';
@@ -154,15 +156,20 @@ export function admitKeys(
 ): AdmittedKeys {
   const keys = new Set<TranslatedKey>();
   const refusedBy = new Set<ResourceKey>();
-  for (const { path, text, sameNamespace, key, lost, refused } of named) {
+  for (const { path, text, sameNamespace, asked, key, lost, refused } of named) {
     if (!key?.admits || !admitsNamespace(key.admits, namespace)) {
       if (key?.admits) refusedBy.add(key.key);
       if (key && !key.admits && sameNamespace)
         problems.unresolved('KeyUsageMismatch', path, `${text} is a Backend key; only Caller keys can be named here`);
-      else if (refused) problems.unresolved('KeyNotFound', path, `${text} ${REFUSED}`);
+      else if (refused) problems.unresolved('KeyNotFound', path, `${text} ${REFUSED}`, referenceOf(asked));
       // Who else is admitted is no question in the asker's own namespace, and would mislead about a misspelt name.
       else if (sameNamespace && !key) problems.unresolved('KeyNotFound', path, `there is no ${text}`);
-      else problems.unresolved('KeyNotFound', path, `there is no ${text} that admits this namespace`);
+      else
+        problems.unresolved(
+          'KeyNotFound',
+          path,
+          `there is no ${text} that admits this namespace; spec.allowedAuthorizers of a key says whom it admits`,
+        );
       continue;
     }
     // From here on the owner has admitted the asker, so that the truth may be told.
@@ -181,6 +188,12 @@ export function admitKeys(
     }
   }
   return { keys: [...keys], refusedBy: [...refusedBy] };
+}
+
+function referenceOf(asked: Asked): ObjectReference | undefined {
+  if (asked.by === 'Id') return undefined;
+  const [namespace = '', name = ''] = asked.key.split('/');
+  return { kind: 'SignatureKey', namespace, name };
 }
 
 export interface ResolvedTargets {
@@ -232,8 +245,13 @@ export function resolveTarget(
   const groupKey = resourceKey(namespace, apiGroup);
   const group = groups.get(groupKey);
   if (!group?.group) {
-    const what = group ? 'is not served; see its conditions' : absence('ApiGroup', namespace, apiGroup);
-    problems.unresolved('ApiGroupNotFound', `${path}.apiGroup`, `ApiGroup ${apiGroup} ${what}`);
+    const what = group ? 'is not served; its own errors say why' : absence('ApiGroup', namespace, apiGroup);
+    problems.unresolved(
+      'ApiGroupNotFound',
+      `${path}.apiGroup`,
+      `ApiGroup ${apiGroup} ${what}`,
+      group || what === REFUSED ? { kind: 'ApiGroup', namespace, name: apiGroup } : undefined,
+    );
     return undefined;
   }
   const place = group.served.get(environmentName);
@@ -241,7 +259,7 @@ export function resolveTarget(
     problems.unresolved(
       'EnvironmentNotFound',
       `${path}.environment`,
-      `ApiGroup ${apiGroup} serves no environment ${environmentName}`,
+      `ApiGroup ${apiGroup} serves no environment ${environmentName}${orExisting(environmentName, group.served.keys())}`,
     );
     return undefined;
   }
@@ -260,7 +278,7 @@ export function resolveTarget(
       problems.unresolved(
         'ApiNotFound',
         `${path}.apis[${i}]`,
-        `ApiGroup ${apiGroup} serves no API ${name}; the name covers nothing`,
+        `ApiGroup ${apiGroup} serves no API ${name}, and the name covers nothing${orExisting(name, served.keys())}`,
       );
   const covered = all ? [...served.values()] : apis.flatMap((name) => served.get(name) ?? []);
   if (

@@ -39,22 +39,36 @@ export class Problems {
   }
 
   /** One place that several units share (a group's backend) is told once. */
-  #add(severity: Problem['severity'], reason: Reason, path: string, message: string, winner?: ObjectReference): void {
+  #add(
+    severity: Problem['severity'],
+    reason: Reason,
+    path: string,
+    message: string,
+    { winner, cause }: Pick<Problem, 'winner' | 'cause'> = {},
+  ): void {
     const text = `${reason} ${path} ${message}`;
     if (this.#said?.has(text)) return;
     (this.#said ??= new Set()).add(text);
-    this.list.push({ severity, object: this.object, path, reason, message, ...(winner && { winner }) });
+    this.list.push({
+      severity,
+      object: this.object,
+      path,
+      reason,
+      message,
+      ...(winner && { winner }),
+      ...(cause && { cause }),
+    });
   }
 
   /** The object itself, or the part of it that `path` names, is refused: Accepted=False. */
   error(reason: Reason, path: string, message: string, winner?: ObjectReference): void {
-    this.#add('error', reason, path, message, winner);
+    this.#add('error', reason, path, message, winner && { winner });
   }
 
   /** What `path` names elsewhere does not exist or may not be used: ResolvedRefs=False. */
-  unresolved(reason: Reason, path: string, message: string): void {
+  unresolved(reason: Reason, path: string, message: string, cause?: ObjectReference): void {
     const before = this.list.length;
-    this.#add('error', reason, path, message);
+    this.#add('error', reason, path, message, cause && { cause });
     if (this.list.length > before) (this.#references ??= new Set()).add(before);
   }
 
@@ -83,7 +97,7 @@ export class Problems {
 
   /** Refuses nothing. */
   warn(reason: Reason, path: string, message: string, winner?: ObjectReference): void {
-    this.#add('warning', reason, path, message, winner);
+    this.#add('warning', reason, path, message, winner && { winner });
   }
 
   /**

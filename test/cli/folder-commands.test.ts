@@ -143,7 +143,7 @@ ${lines.map((line) => `    - ${line}\n`).join('')}`,
       'keys.yaml': callerKey(),
     });
     const { stdout } = await cli('lint', temporary);
-    expect(stdout).toContain('ApiGroup orders is refused; see its problems');
+    expect(stdout).toMatch(/ApiGroup orders is refused; its own errors say why \(\S+\/group\.yaml:\d+:\d+\)\n/);
     writeFiles({
       'group.yaml': ordersGroup().replace('namespace: shop', 'namespace: store'),
       'keys.yaml': callerKey(),
