@@ -1,5 +1,5 @@
 // The bill of materials of the image as CycloneDX JSON: npm's own list, without what is not in the image, and
-// with what npm does not know: Node and the base image. The same commit gives the same text.
+// with what npm does not know: the base image. The same commit gives the same text.
 // Usage: node scripts/image/sbom.mjs > sbom.cdx.json
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -35,29 +35,14 @@ export function createSbom({ time, runtimeImage = buildArguments().RUNTIME_IMAGE
     .filter((d) => !left.has(d.ref))
     .map((d) => ({ ...d, dependsOn: (d.dependsOn ?? []).filter((ref) => !left.has(ref)) }));
 
-  const base = [nodeComponent(), imageComponent(runtimeImage)];
-  sbom.components.push(...base);
+  const base = imageComponent(runtimeImage);
+  sbom.components.push(base);
   const top = sbom.dependencies.find((d) => d.ref === `${name}@${version}`);
-  top.dependsOn.push(...base.map((c) => c['bom-ref']));
+  top.dependsOn.push(base['bom-ref']);
   const digest = createHash('sha256').update(JSON.stringify(sbom.components)).digest('hex');
   // Version 8 of RFC 9562: a UUID made of whatever its maker says.
   sbom.serialNumber = `urn:uuid:${digest.slice(0, 8)}-${digest.slice(8, 12)}-8${digest.slice(13, 16)}-8${digest.slice(17, 20)}-${digest.slice(20, 32)}`;
   return sbom;
-}
-
-function nodeComponent() {
-  // The base image decides the patch version when it is built; what is tested is the one of the lock file.
-  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
-  const { version } = packages['node_modules/node'];
-  return {
-    'bom-ref': `node@${version}`,
-    type: 'platform',
-    name: 'node',
-    version,
-    purl: `pkg:generic/node@${version}`,
-    cpe: `cpe:2.3:a:nodejs:node.js:${version}:*:*:*:*:*:*:*`,
-    licenses: [{ license: { id: 'MIT' } }],
-  };
 }
 
 function imageComponent(image) {
@@ -70,6 +55,8 @@ function imageComponent(image) {
     type: 'container',
     name: path,
     version,
+    // Which Node it is the base image alone decides: that of the lock file, which the tests run, is not in it.
+    description: 'Node and the system libraries, in the versions that this image has.',
     purl: `pkg:oci/${name}@${encodeURIComponent(version)}?${query}`,
   };
 }
