@@ -73,7 +73,7 @@ export function tellUnread({ unread = [] }: Publication): string | undefined {
   if (!first) return undefined;
   const { file, line, column } = first.place ?? { file: first.object.name, line: 1, column: 1 };
   const others = more.length === 0 ? '' : ` (and ${String(more.length)} more)`;
-  return `${file}:${String(line)}:${String(column)}: ${first.message}${others}; what it holds is not known and not in force`;
+  return `${file}:${String(line)}:${String(column)}: ${first.message}${others}; what it holds is not in force`;
 }
 
 export const EMPTY_FOLDER = `no ${KINDS.slice(0, -1).join(', ')} or ${KINDS.at(-1) ?? ''} is in this folder; is it the right one?`;

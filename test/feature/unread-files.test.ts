@@ -19,7 +19,7 @@ const readiness = async (): Promise<{ status: number; text: string }> => {
 test('readiness names the file and its place while the others are served', async () => {
   const { status, text } = await readiness();
   expect(status).toBe(503);
-  expect(text).toMatch(/configuration: plan\.yaml:\d+:\d+: .*; what it holds is not known and not in force/);
+  expect(text).toMatch(/configuration: plan\.yaml:\d+:\d+: .*; what it holds is not in force/);
   // Its backend does not listen; another path has no group.
   expect((await fetch(`${gateway.httpUrl}/good/v1`)).status).toBe(503);
   expect((await fetch(`${gateway.httpUrl}/other`)).status).toBe(404);

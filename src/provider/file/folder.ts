@@ -28,6 +28,7 @@ import {
 } from './manifest.js';
 import { listManifests, type ManifestList, readManifestText } from './manifest-files.js';
 import { isOurs, type ManifestObject, readObjects } from './manifest-objects.js';
+import { tornObjects } from './torn-manifest.js';
 import { timeSlices } from './turn.js';
 
 /** Of one object. Thousands have one cause, cost a search each, and nobody reads them. */
@@ -41,6 +42,8 @@ interface FileState {
   readonly fault: ManifestFault | undefined;
   /** Now or once: `objects` are those of a version. */
   readonly isRead: boolean;
+  /** Of a file that did not parse at the start, until it does. */
+  readonly torn: readonly ManifestObject[];
 }
 
 interface PlacedObject {
@@ -98,7 +101,9 @@ export class Folder {
       if (signal?.aborted) return false;
       const known = this.#files.get(file);
       const state =
-        known?.signature === signature ? known : await readManifest(join(this.#root, file), signature, known);
+        known?.signature === signature
+          ? known
+          : await readManifest(join(this.#root, file), signature, known, this.#unread === undefined);
       if (state) files.set(file, state);
     }
     for (const [path, why] of list.unreadable) {
@@ -212,6 +217,11 @@ export class Folder {
       }
     }
     for (const report of keptFaults) report();
+    for (const [file, { torn }] of files)
+      for (const object of torn) {
+        const left = object.remains;
+        if (left && !resources.has(textOf(left)) && !remaining.has(textOf(left))) leave({ file, object }, left);
+      }
     const before = this.#publication.resources;
     const changed =
       !sameEntries(resources, this.#resources) ||
@@ -380,24 +390,29 @@ const sameEntries = (a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unk
 const sameMembers = (a: ReadonlySet<unknown>, b: ReadonlySet<unknown> = new Set()): boolean =>
   a.size === b.size && [...a].every((member) => b.has(member));
 
-/** @returns `undefined` when the file is gone. */
+/**
+ * @param isFirst a file that comes broken later takes nothing out of service that was in it.
+ * @returns `undefined` when the file is gone.
+ */
 async function readManifest(
   path: string,
   signature: string,
   known: FileState | undefined,
+  isFirst: boolean,
 ): Promise<FileState | undefined> {
-  const kept = (fault: ManifestFault, isLasting = true): FileState => ({
+  const kept = (fault: ManifestFault, isLasting = true, torn = known?.torn ?? []): FileState => ({
     signature: isLasting ? signature : '',
     documents: known?.documents ?? [],
     objects: known?.objects ?? [],
     fault,
     isRead: known?.isRead ?? false,
+    torn,
   });
   const read = await readManifestText(path);
   if (!read) return undefined;
   if ('fault' in read) return kept({ line: 1, column: 1, message: read.fault }, read.lasting);
   const parsed = await parseManifest(read.text, known?.documents);
-  if (!parsed.ok) return kept(parsed.fault);
+  if (!parsed.ok) return kept(parsed.fault, true, isFirst || known?.torn.length ? await tornObjects(read.text) : []);
   const slice = timeSlices();
   const objects: ManifestObject[] = [];
   for (const document of parsed.documents) {
@@ -405,5 +420,5 @@ async function readManifest(
     if (turn) await turn;
     for (const object of readObjects(document)) objects.push(object);
   }
-  return { signature, documents: parsed.documents, objects, fault: undefined, isRead: true };
+  return { signature, documents: parsed.documents, objects, fault: undefined, isRead: true, torn: [] };
 }

@@ -34,7 +34,7 @@ const MAX_LEXEMES = 200_000;
 /** Of a map or a list: ten times what the largest list of a resource holds. */
 const MAX_MEMBERS = 10_000;
 /** Aliases are rare in manifests. The bound stops "billion laughs" growth before memory does. */
-const MAX_ALIAS_COUNT = 100;
+export const MAX_ALIAS_COUNT = 100;
 /** Deeper than any resource of ours; bounds recursion of everything that walks a value. */
 const MAX_DEPTH = 64;
 
@@ -84,6 +84,34 @@ export async function parseManifest(text: string, previous: readonly ManifestDoc
     documents.push({ ...piece, value: parsed.value });
   }
   return { ok: true, documents };
+}
+
+/** A document that does not parse, and how far it can be trusted. */
+export interface Torn {
+  readonly text: string;
+  readonly offset: number;
+}
+
+/** Each document of a file by itself, whatever the others are; files beyond the bounds have none. */
+export async function* parseDocuments(text: string): AsyncGenerator<ManifestDocument | (Piece & { torn: Torn })> {
+  if (Buffer.byteLength(text) > MAX_FILE_BYTES) return;
+  const slice = timeSlices();
+  let count = 0;
+  for (const piece of splitDocuments(text)) {
+    if (++count > MAX_DOCUMENTS) return;
+    const turn = slice();
+    if (turn) await turn;
+    const parsed = await parseValue(piece, slice);
+    if (!('message' in parsed)) yield { ...piece, value: parsed.value };
+    else yield { ...piece, torn: { text: piece.text, offset: offsetOf(piece, parsed) } };
+  }
+}
+
+/** Where in its document a fault is. */
+function offsetOf({ text, firstLine }: Piece, { line, column }: Position): number {
+  let offset = 0;
+  for (let at = firstLine; at < line; at++) offset = text.indexOf('\n', offset) + 1;
+  return offset + column - 1;
 }
 
 /**
@@ -154,7 +182,7 @@ export function pathSegments(path: string): (string | number)[] {
 // Not merging `<<`: what a reviewer reads is what is applied. Unique keys are demanded by `findStructuralFault`: the
 // library compares each with all before it. A `silent` log level would drop every document after the first without
 // an error. Pretty errors would copy a line of the text for each of them.
-const PARSE_OPTIONS = {
+export const PARSE_OPTIONS = {
   version: '1.2',
   schema: 'core',
   merge: false,
@@ -291,7 +319,7 @@ function findKeyFault(map: YAMLMap): PieceFault | undefined {
 }
 
 /** Values that code behind us could stumble over, found once here. */
-function findHostile(value: unknown, depth: number): string | undefined {
+export function findHostile(value: unknown, depth: number): string | undefined {
   if (depth > MAX_DEPTH) return `nested more than ${MAX_DEPTH} levels deep`;
   if (typeof value === 'string' && value.includes('\0')) return 'contains a NUL character';
   if (typeof value !== 'object' || value === null) return undefined;
