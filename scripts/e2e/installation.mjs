@@ -5,6 +5,7 @@ export const DEPLOYMENTS = { controller: 'countersign-controller', gateway: 'cou
 /** The operator's ServiceAccount and Lease are called like its Deployment, the gateway's Service like its own. */
 export const CONTROLLER = DEPLOYMENTS.controller;
 export const GATEWAY = DEPLOYMENTS.gateway;
+export const ADMIN_PORT = 8081;
 export const selectorOf = (component) =>
   `app.kubernetes.io/instance=${RELEASE},app.kubernetes.io/name=countersign,app.kubernetes.io/component=${component}`;
 

@@ -1,5 +1,5 @@
 // Pods of the installation: rolled, ended and replaced.
-import { CONTROLLER, DEPLOYMENTS, GATEWAY, NAMESPACE, selectorOf } from './installation.mjs';
+import { ADMIN_PORT, CONTROLLER, DEPLOYMENTS, NAMESPACE, selectorOf } from './installation.mjs';
 import { eventually } from './shell.mjs';
 
 export function createPods(cluster) {
@@ -75,12 +75,23 @@ export function createPods(cluster) {
       await cluster.kubectl(`rollout restart deployment/${DEPLOYMENTS[component]} ${inNamespace}`);
       await settled(component);
     },
-    /** Processes of the authorizer in each pod of the gateway. */
-    async workers() {
-      const { spec } = await cluster.json(`get deployment ${GATEWAY} ${inNamespace}`);
-      const { initContainers = [], containers } = spec.template.spec;
-      const authorizer = [...initContainers, ...containers].find(({ name }) => name === 'authorizer');
-      return Number(/--workers[= ](\d+)/.exec(authorizer.args.join(' '))?.[1]);
+    /** Waits until the leader counts so many processes of the authorizer in each pod of the gateway, with what is in force. */
+    async authorizersServe(count) {
+      return eventually(
+        async () => {
+          const path = `/api/v1/namespaces/${NAMESPACE}/pods/${await leader()}:${ADMIN_PORT}/proxy/status`;
+          const { nodes } = JSON.parse(await cluster.kubectl(['get', '--raw', path]));
+          const found = (await cluster.pods(NAMESPACE, selectorOf('gateway'))).map(
+            (pod) =>
+              nodes.filter(({ id, kind, current }) => kind === 'authorizer' && current && id.startsWith(`${pod}/`))
+                .length,
+          );
+          if (found.length === 0 || found.some((each) => each !== count))
+            throw new Error(`${found.join(', ')} authorizers in the pods, not ${count}`);
+          return `${found.length} pods with ${count} authorizers each`;
+        },
+        { withinMs: 60_000, everyMs: 500 },
+      );
     },
   };
 }

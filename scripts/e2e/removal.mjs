@@ -6,9 +6,12 @@ const ALLOWED = [
   /^apiextensions\.k8s\.io\/v1 CustomResourceDefinition - \w+\.countersign\.dev$/,
   /^apiregistration\.k8s\.io\/v1 APIService - v1alpha1\.countersign\.dev$/,
   /^countersign\.dev\/v1alpha1 \w+ \S+ \S+$/,
-  // What README and the conformance suite applied: namespaces and what is in them, the release's own excepted.
+  // What README and the conformance suite applied, and what Kubernetes makes of it: namespaces, key Secrets, backends.
   /^v1 Namespace - (?!kube-)\S+$/,
-  new RegExp(`^\\S+ \\S+ (?!(${NAMESPACE}|default|kube-\\S+|-) )\\S+ \\S+$`),
+  new RegExp(
+    `^(v1 (Secret|ConfigMap|Service|Pod|Endpoints)|apps/v1 (Deployment|ReplicaSet)|discovery\\.k8s\\.io/v1 EndpointSlice)` +
+      ` (?!(${NAMESPACE}|default|kube-\\S+|-) )\\S+ \\S+$`,
+  ),
   // What Kubernetes puts into every namespace.
   /^v1 (ConfigMap \S+ kube-root-ca\.crt|ServiceAccount \S+ default)$/,
 ];
