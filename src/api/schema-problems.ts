@@ -123,7 +123,7 @@ function describe(error: ErrorObject, path: string): Finding {
 
 const entries = (count: number) => (count === 1 ? '1 entry' : `${count} entries`);
 
-const oneOf = (values: readonly string[]) =>
+export const oneOf = (values: readonly string[]) =>
   values.length === 1 ? `${values[0]}` : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`;
 
 function patternWords(pattern: string, path: string): string {

@@ -12,7 +12,7 @@ import { didYouMean } from './did-you-mean.js';
 import { checkMetadata } from './metadata.js';
 import { joinPath, type ObjectReference, type Problem } from './problem.js';
 import { ruleProblems } from './rules.js';
-import { findings } from './schema-problems.js';
+import { findings, oneOf } from './schema-problems.js';
 import { API_VERSION, KINDS, type CountersignObject, type Kind, type ObjectMeta } from './types.js';
 import { unimplementedProblems } from './unimplemented.js';
 
@@ -38,12 +38,14 @@ export function checkObject(raw: unknown): CheckedObject {
   const { kind } = raw;
   if (!isKind(kind)) {
     const hint = typeof kind === 'string' ? didYouMean(kind, KINDS) : '';
-    report('kind', kind === undefined ? 'RequiredField' : 'UnknownKind', `must be ${KINDS.join(', ')}${hint}`);
+    report('kind', kind === undefined ? 'RequiredField' : 'UnknownKind', `must be ${oneOf(KINDS)}${hint}`);
     // The likeliest cause is among them.
     if (kind === undefined) checkFields(raw, report);
     return { problems };
   }
-  if (raw['apiVersion'] !== API_VERSION) report('apiVersion', 'UnknownKind', `must be ${API_VERSION}`);
+  const { apiVersion } = raw;
+  if (apiVersion !== API_VERSION)
+    report('apiVersion', apiVersion === undefined ? 'RequiredField' : 'InvalidValue', `must be ${API_VERSION}`);
   checkFields(raw, report);
   const metadata = checkMetadata(raw['metadata'], report);
   const spec = checkSpec(kind, raw['spec'], object, problems);

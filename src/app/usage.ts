@@ -1,4 +1,5 @@
 /** What the callers of plans have used: the counters that a model says there are, as the store has them. */
+import { orExisting } from '../api/did-you-mean.js';
 import type { Problem } from '../api/problem.js';
 import { keySubject, counterName, planSubject } from '../authz/counters.js';
 import type { Config } from '../config/settings.js';
@@ -97,6 +98,43 @@ export function usageCounters(model: Model, filter: UsageFilter = {}): readonly 
     ])
     .filter((counter) => matches(counter, filter));
 }
+
+/** A flag, and what the counters that it chooses from are called; `undefined`: not a matter of this one. */
+const FLAGS: readonly (readonly [keyof UsageFilter, (counter: UsageCounter) => string | undefined])[] = [
+  ['plan', ({ plan }) => plan],
+  ['limit', ({ limit }) => limit],
+  ['key', ({ key }) => key],
+  ['api', ({ api }) => api],
+  ['environment', ({ environment }) => environment],
+];
+
+/** Which part of a filter finds no counter, and what there is instead. For a filter that finds none. */
+export function whyNoCounter(model: Model, filter: UsageFilter): string {
+  let asked: UsageFilter = {};
+  let found = usageCounters(model, asked);
+  if (found.length === 0)
+    return 'nothing is counted: no enabled plan that is valid and has limits binds a key to an API, both of which exist';
+  for (const [flag, nameOf] of FLAGS) {
+    const wanted = filter[flag];
+    if (wanted === undefined) continue;
+    asked = { ...asked, [flag]: wanted };
+    const chosen = usageCounters(model, asked);
+    if (chosen.length === 0) {
+      const names = found.flatMap((counter) => nameOf(counter) ?? []);
+      // As the asker writes it: perhaps without the namespace.
+      const written = names.map((name) => (slashes(wanted) < slashes(name) ? name.slice(name.indexOf('/') + 1) : name));
+      const of =
+        flag === 'plan'
+          ? 'no plan of this name counts anything'
+          : `no such ${flag === 'api' ? 'API' : flag} among what is counted`;
+      return `--${flag} ${wanted}: ${of}${orExisting(wanted, written)}`;
+    }
+    found = chosen;
+  }
+  return 'no enabled plan has such a limit for such a key';
+}
+
+const slashes = (text: string): number => text.split('/').length - 1;
 
 type Limit = { readonly kind: 'Rate'; readonly limit: RateLimit } | { readonly kind: 'Quota'; readonly limit: Quota };
 

@@ -165,7 +165,14 @@ describe('what usage refuses', () => {
     ],
     ['several counters to set', ['set', '--plan', 'gold', '--limit', 'monthly', '--used', '1'], /these are 2; narrow/],
     ['a count that is none', ['set', '--plan', 'gold', '--used', '-1', '--yes'], /must be a whole number/],
-    ['a plan that does not exist', ['--plan', 'silver'], /no enabled plan has such a limit/],
+    ['a plan that does not exist', ['--plan', 'silver'], /--plan silver: no plan of this name .*; there is gold; /],
+    ['a misspelt limit', ['--limit', 'monthl'], /--limit monthl: no such limit .*; did you mean "monthly"\?; /],
+    ['a misspelt key', ['--key', 'shop/alicia', '--limit', 'each'], /--key shop\/alicia: .*"shop\/alice"\?; /],
+    [
+      'another API',
+      ['--api', 'bills/get', '--limit', 'each'],
+      /--api bills\/get: no such API .*; there is orders\/all; /,
+    ],
   ])('%s', async (_, args, message) => {
     const [first = '', ...rest] = args;
     const placed = ['set', 'reset'].includes(first) ? [first, gateway.folder, ...rest] : [gateway.folder, ...args];

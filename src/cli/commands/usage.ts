@@ -74,17 +74,14 @@ function addFilters(command: Command): void {
 /** The counters that the flags select, and the store. */
 async function open(dir: string | undefined, flags: FilterFlags, io: CommandIo) {
   const config = readSettings(flags, io);
-  const { openAdministration, usageCounters } = await import('../../app/usage.js');
+  const { openAdministration, usageCounters, whyNoCounter } = await import('../../app/usage.js');
   const inCluster = dir === undefined;
   const { model, unjudgedKeys, origin, tells } = inCluster
     ? await plansOfCluster(config, flags, io)
     : await plansOfFolder(dir, config, flags, io);
   const counters = usageCounters(model, flags);
   if (counters.length === 0)
-    throw new CommandError(
-      `no enabled plan has such a limit for such a key; ${tells} tells what is wrong with a plan`,
-      EXIT.failed,
-    );
+    throw new CommandError(`${whyNoCounter(model, flags)}; ${tells} tells what is wrong with a plan`, EXIT.failed);
   const doubtful = unjudgedKeys.filter((key) =>
     counters.some((counter) => counter.key === key && namespaceOf(counter.plan) !== namespaceOf(key)),
   );

@@ -78,13 +78,13 @@ describe('an object', () => {
 
   test('of an unknown kind is told the nearest one', () => {
     expect(found({ ...key(callerKey), kind: 'SignatureKeys' })).toEqual([
-      'kind: UnknownKind: must be SignatureKey, ApiGroup, Authorization, UsagePlan; did you mean "SignatureKey"?',
+      'kind: UnknownKind: must be SignatureKey, ApiGroup, Authorization or UsagePlan; did you mean "SignatureKey"?',
     ]);
   });
 
   test('of another version is refused', () => {
     expect(found({ ...key(callerKey), apiVersion: 'countersign.dev/v1' })).toEqual([
-      `apiVersion: UnknownKind: must be ${apiVersion}`,
+      `apiVersion: InvalidValue: must be ${apiVersion}`,
     ]);
   });
 
