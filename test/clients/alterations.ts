@@ -11,7 +11,8 @@ export interface Alteration {
 /** Headers worth a change even where a client does not sign them. */
 const ALWAYS = ['host', 'content-type', 'x-jdcloud-date', 'x-jdcloud-nonce', 'x-sdk-date'];
 
-export function alterationsOf(request: WireRequest): Alteration[] {
+/** @param also headers to change beside those of the list. */
+export function alterationsOf(request: WireRequest, also: readonly string[] = []): Alteration[] {
   const { method, target, body } = request;
   const [path = '', query] = target.split(/\?(.*)/s);
   const authorization = headerOf(request, 'authorization') ?? '';
@@ -57,7 +58,7 @@ export function alterationsOf(request: WireRequest): Alteration[] {
     list.push({ part: 'body', what: 'one bit', request: withBody(request, flipped) });
     list.push({ part: 'body', what: 'no body', request: withBody(request, Buffer.alloc(0)) });
   }
-  for (const name of new Set([...signedNames(authorization), ...ALWAYS])) {
+  for (const name of new Set([...signedNames(authorization), ...ALWAYS, ...also])) {
     const value = headerOf(request, name);
     if (value !== undefined)
       list.push({ part: name, what: 'another value', request: withHeader(request, name, otherValue(name, value)) });

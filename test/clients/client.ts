@@ -12,9 +12,11 @@ export interface VendorClient {
   prepare(): Promise<Program | Missing>;
   /**
    * Parts that this client leaves out of its signature: their change is not noticed, and the page says so.
-   * `every` holds for all cases.
+   * `every` holds for all cases, `without body` for those that send none.
    */
   readonly uncovered?: Readonly<Record<string, readonly string[]>>;
+  /** Headers that the signature covers although its list does not name them. */
+  readonly signedUnlisted?: readonly string[];
   /** Cases that no server can verify, with the reason: the gateway must answer 401. */
   readonly refused?: Readonly<Record<string, string>>;
   /** Cases beside the common ones. */

@@ -15,14 +15,20 @@ export interface Outcome {
   readonly reason?: string;
 }
 
-/** Cells of the table, and the note below it. */
+/** Cells of the table but the last, which says who measured them, and the note below it. */
 interface Row {
   readonly cells: readonly string[];
   readonly note: string | undefined;
 }
 
+interface WrittenRow extends Row {
+  readonly carriedOver: boolean;
+}
+
 const CASE_COLUMNS = CASES.map(({ name }) => name);
-const COLUMNS = ['Client', 'Dialect', ...CASE_COLUMNS, BURST.name, 'Left unsigned by the client'];
+const MEASURED_COLUMNS = ['Client', 'Dialect', ...CASE_COLUMNS, BURST.name, 'Left unsigned by the client'];
+const COLUMNS = [...MEASURED_COLUMNS, 'Measured'];
+const CARRIED_OVER = 'carried over';
 
 const HEAD = `# Vendor clients
 
@@ -37,10 +43,12 @@ How to point a client at Countersign: [Huawei Cloud](huawei.md), [JD Cloud](jdcl
   recorded and sent again with each part changed in turn (method, path, query, every signed header, body, key id,
   signature, list of signed headers): 401 each time, but for the parts in the last column.
 - **not expressible**: the client has no way to send such a request.
-- **refused by design**: what the client signs does not hold what it sends, so nobody could verify it: 401.
+- **refused by design**: what the client signs does not hold what it sends, so nobody could verify it, or is also what
+  another client signs for another request: 401.
 - **${BURST.name}**: four concurrent senders, each request five times. Requests of one second that are signed alike all pass.
 - **Left unsigned by the client**: a change of it is not noticed, since the client's scheme leaves it out.
   \`requiredSignedHeaders\` and \`body: Signed\` refuse requests that do.
+- **${CARRIED_OVER}**: where this page was last written the client's language was not installed. The row is that of an earlier run.
 `;
 
 export function pageRow({
@@ -67,14 +75,18 @@ export function pageRow({
   return {
     measured,
     present() {
-      const rows = readRows();
-      if (updating) {
-        rows.set(client.name, measured);
-        writeRows(rows);
-      }
-      return readRows().get(client.name);
+      if (updating) writeRows(readRows().set(client.name, { ...measured, carriedOver: false }));
+      const row = readRows().get(client.name);
+      return row && { cells: row.cells, note: row.note };
     },
   };
+}
+
+/** A client that cannot run here keeps its row, which says so. */
+export function carryOver(clientName: string): void {
+  const rows = readRows();
+  const row = rows.get(clientName);
+  if (updating && row) writeRows(rows.set(clientName, { ...row, carriedOver: true }));
 }
 
 function unsignedText(client: VendorClient, uncoveredIn: (name: string) => readonly string[]): string {
@@ -82,7 +94,8 @@ function unsignedText(client: VendorClient, uncoveredIn: (name: string) => reado
   const some = CASE_COLUMNS.flatMap((name) =>
     (client.uncovered?.[name] ?? []).filter((part) => !every.includes(part)).map((part) => `${part} of ${name}`),
   );
-  return [...every, ...some].join(', ');
+  const put = (client.uncovered?.['without body'] ?? []).map((part) => `${part} put where none was`);
+  return [...every, ...some, ...put].join(', ');
 }
 
 function noteOf(cases: readonly ClientCase[], outcomes: ReadonlyMap<string, Outcome>): string | undefined {
@@ -104,7 +117,7 @@ const splitRow = (line: string): string[] =>
     .split(' | ')
     .map((cell) => cell.trim());
 
-function readRows(): Map<string, Row> {
+function readRows(): Map<string, WrittenRow> {
   const lines = existsSync(FILE) ? readFileSync(FILE, 'utf8').split('\n') : [];
   const notes = new Map(
     lines.flatMap((line) => {
@@ -119,14 +132,15 @@ function readRows(): Map<string, Row> {
       .map((line) => {
         const cells = splitRow(line);
         const name = cells[0] ?? '';
-        return [name, { cells, note: notes.get(name) }];
+        const carriedOver = cells[MEASURED_COLUMNS.length] === CARRIED_OVER;
+        return [name, { cells: cells.slice(0, MEASURED_COLUMNS.length), note: notes.get(name), carriedOver }];
       }),
   );
 }
 
-function writeRows(rows: ReadonlyMap<string, Row>): void {
+function writeRows(rows: ReadonlyMap<string, WrittenRow>): void {
   const ordered = [...rows.values()].sort((a, b) => orderOf(a).localeCompare(orderOf(b), 'en'));
-  const table = [COLUMNS, ...ordered.map(({ cells }) => cells)];
+  const table = [COLUMNS, ...ordered.map(({ cells, carriedOver }) => [...cells, carriedOver ? CARRIED_OVER : 'yes'])];
   const widths = COLUMNS.map((_, column) => Math.max(...table.map((cells) => cells[column]?.length ?? 0)));
   const line = (cells: readonly string[]): string =>
     `| ${widths.map((width, column) => (cells[column] ?? '').padEnd(width)).join(' | ')} |`;

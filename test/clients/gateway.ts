@@ -6,7 +6,12 @@ import { apiGroup, grant, importedKey, toYaml, urlBackend } from '../support/res
 
 export const KEY = { keyId: 'AKIDvendorclients001', secret: 'vendor-clients-secret-01' };
 
-export const GROUPS = { JDCloud: 'jdcloud', Huawei: 'huawei', Tencent: 'tencent' } as const;
+export const GROUPS = {
+  JDCloud: 'jdcloud',
+  Huawei: 'huawei',
+  Tencent: 'tencent',
+  TencentApplication: 'application',
+} as const;
 export type ClientDialect = keyof typeof GROUPS;
 
 export interface ClientGateway {

@@ -1,7 +1,7 @@
 /** Clients that need only what npm installs: the versions are those of package-lock.json. */
 import { join } from 'node:path';
 import type { VendorClient } from './client.js';
-import { TENCENT_UNSIGNED } from './tencent-unsigned.js';
+import { TENCENT_APPLICATION, TENCENT_UNSIGNED } from './tencent-unsigned.js';
 
 export const programs = join(import.meta.dirname, 'programs');
 const node = (name: string) => async () => ({ command: process.execPath, args: [join(programs, name, 'main.mjs')] });
@@ -43,5 +43,12 @@ export const NPM_CLIENTS: readonly VendorClient[] = [
     dialect: 'Tencent',
     prepare: node('tencent-javascript'),
     uncovered: TENCENT_UNSIGNED,
+  },
+  {
+    name: 'after the Tencent application sample, Node',
+    language: 'Node',
+    dialect: 'TencentApplication',
+    prepare: node('tencent-application-node'),
+    ...TENCENT_APPLICATION,
   },
 ];

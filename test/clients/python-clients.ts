@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Missing, Program, VendorClient } from './client.js';
 import { programs } from './npm-clients.js';
 import { missingCommand, PYTHON_PACKAGES, pythonPackage, type PythonPackage } from './packages.js';
-import { TENCENT_UNSIGNED } from './tencent-unsigned.js';
+import { TENCENT_APPLICATION, TENCENT_UNSIGNED } from './tencent-unsigned.js';
 
 const [HUAWEI, JDCLOUD, JDCLOUD_APIM] = PYTHON_PACKAGES;
 
@@ -59,5 +59,12 @@ export const PYTHON_CLIENTS: readonly VendorClient[] = [
     dialect: 'Tencent',
     prepare: python('tencent-python'),
     uncovered: TENCENT_UNSIGNED,
+  },
+  {
+    name: 'after the Tencent application sample, Python, Content-MD5 not sent',
+    language: 'Python',
+    dialect: 'TencentApplication',
+    prepare: python('tencent-application-python'),
+    ...TENCENT_APPLICATION,
   },
 ];
