@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { errorMessage } from '../lib/errors.js';
 import { CommandError, EXIT, type CommandIo } from './io.js';
+import { helpText } from './options/help-text.js';
 import { addAuthorizerCommand } from './commands/authorizer.js';
 import { addBootstrapCommand } from './commands/bootstrap.js';
 import { addControllerCommand } from './commands/controller.js';
@@ -29,9 +30,11 @@ export async function runProgram(args: readonly string[], io: CommandIo): Promis
     .description('Signed-API access control for Envoy: verifies, authorizes, limits and signs requests again.')
     .option('-V, --version', 'print the versions, as the command version does')
     .helpCommand('help [command]', 'show the help of a command')
+    // Columns of flags are wide: the descriptions beside them are filled all the same.
+    .configureHelp({ minWidthToWrap: 20 })
     .configureOutput({ writeOut: io.stdout, writeErr: io.stderr })
     .showHelpAfterError('Run with --help to see what it takes.')
-    .addHelpText('after', AFTER_HELP)
+    .addHelpText('after', helpText(AFTER_HELP))
     // So that `usage set` gets the options that `usage` has too.
     .enablePositionalOptions()
     .exitOverride();

@@ -21,6 +21,8 @@ export interface Setting<T = unknown> {
   /** What is shown instead of the default where it is computed. */
   readonly defaultText?: string;
   readonly about: string;
+  /** The same on commands that reach no counter store. */
+  readonly aboutWithoutStore?: string;
   readonly commands: readonly SettingCommand[];
 }
 
@@ -113,6 +115,8 @@ export const SETTINGS = {
     default: [],
     about:
       'A server of a Redis Cluster, instead of --redis-url; the others are learned from it. Repeatable. Limits of scope Plan are refused then.',
+    aboutWithoutStore:
+      'A server of the Redis Cluster that will keep the limits: those of scope Plan are refused then. It is not asked.',
     commands: [...RESOURCES, 'authorizer'],
   },
   redisUsernameFile: {

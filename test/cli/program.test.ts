@@ -35,6 +35,31 @@ describe('the command line', () => {
     expect(stdout).toMatch(new RegExp(`Examples:\\n(.*\\n)*?.*countersign ${command}`));
   });
 
+  test.each([
+    [[]],
+    ...[...COMMANDS, 'usage', 'usage set', 'usage reset', 'controller', 'authorizer', 'bootstrap', 'status'].map(
+      (each) => [each.split(' ')],
+    ),
+  ])(
+    'the help of %j is 80 columns wide where that is no terminal, but for examples to copy, and has some',
+    async (command) => {
+      const { stdout } = await runCli([...command, '--help']);
+      const [prose = '', examples = ''] = stdout.split('Examples:\n');
+      const wide = [...prose.split('\n'), ...examples.split('\n').filter((line) => !line.startsWith('  '))];
+      // One word may be wider than its column.
+      expect(wide.filter((line) => line.length > 80 && line.trim().includes(' '))).toEqual([]);
+      expect(examples).toContain(`countersign ${command.join(' ')}`);
+    },
+  );
+
+  test.each(['lint', 'keys', 'render'])(
+    'the help of %s speaks of no flag of Redis that it does not have',
+    async (command) => {
+      const { stdout } = await runCli([command, '--help']);
+      expect(stdout.match(/--redis-[a-z-]+/g)).toEqual(['--redis-cluster']);
+    },
+  );
+
   test('suggests the command that was meant', async () => {
     const { exitCode, stderr } = await runCli(['lnit', 'config/']);
     expect(exitCode).toBe(2);

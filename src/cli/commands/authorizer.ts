@@ -10,6 +10,7 @@ import type { AuthorizerWorker, WorkerState } from '../../app/authorizer/authori
 import type { Config } from '../../config/settings.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { CommandError, type CommandIo } from '../io.js';
+import { helpText } from '../options/help-text.js';
 import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
 import { serveUntilSignal } from '../serve-until-signal.js';
 
@@ -35,14 +36,14 @@ export function addAuthorizerCommand(program: Command, io: CommandIo, setExitCod
   addSettings(command, 'authorizer')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   countersign authorizer --controller-address countersign-controller:18000 --socket-dir /run/countersign --workers 2
   countersign authorizer --controller-address 127.0.0.1:18000 --xds-cert tls.crt --xds-key tls.key --xds-ca ca.crt
   countersign authorizer --authz-port 9191 --envoy-name edge-envoy
 
 Sockets and ports open once the first policy is there. While no controller is reached, the last policy stays in use. SIGTERM
-drains. Exit codes: 0 ended by a signal, 1 failed, 2 wrong usage.`,
+drains. Exit codes: 0 ended by a signal, 1 failed, 2 wrong usage.`),
     )
     .action(async (flags: SettingFlags & WorkerFlags) => {
       const { worker, seenRevision = 0, ...settings } = flags;

@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import type { CommandIo } from '../io.js';
+import { helpText } from '../options/help-text.js';
 import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
 
 export function addBootstrapCommand(program: Command, io: CommandIo): void {
@@ -14,13 +15,13 @@ export function addBootstrapCommand(program: Command, io: CommandIo): void {
   addSettings(command, 'bootstrap')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   countersign bootstrap /run/countersign --workers 2 && envoy -c /run/countersign/envoy.yaml
   countersign bootstrap envoy/ --controller-address 127.0.0.1:18000 --socket-dir /run/countersign
 
 The files hold no secrets: they name the certificate files, which Envoy reads again when they are replaced by a
-rename. The envoy.yaml is for an Envoy on the machine and under the user of the authorizer.`,
+rename. The envoy.yaml is for an Envoy on the machine and under the user of the authorizer.`),
     )
     .action(async (dir: string, flags: SettingFlags) => {
       const config = readSettings(flags, io);

@@ -6,6 +6,7 @@ import type { Config } from '../../config/settings.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { CommandError, type CommandIo } from '../io.js';
+import { helpText } from '../options/help-text.js';
 import { serveUntilSignal } from '../serve-until-signal.js';
 import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
 
@@ -16,14 +17,14 @@ export function addControllerCommand(program: Command, io: CommandIo, setExitCod
   addSettings(command, 'controller')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   countersign controller --namespace countersign-system --xds-certificates generate
   countersign controller --folder config/ --xds-cert tls.crt --xds-key tls.key --xds-ca ca.crt
 
 Without --folder the objects are those of a Kubernetes API; of several controllers the one that holds the Lease
 serves, the others stand by. The name in a client's certificate decides what it gets (--envoy-name, --authorizer-name). Exit codes: 0 ended by a
-signal, 1 failed, 2 wrong usage.`,
+signal, 1 failed, 2 wrong usage.`),
     )
     .action(async (flags: SettingFlags) => {
       const config = readSettings(flags, io);

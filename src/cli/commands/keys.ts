@@ -3,6 +3,7 @@ import { join, relative } from 'node:path';
 import { Option, type Command } from 'commander';
 import type { SignatureKeyStatus } from '../../api/types.js';
 import type { CommandIo } from '../io.js';
+import { helpText } from '../options/help-text.js';
 import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
 
 interface KeyRow {
@@ -23,7 +24,7 @@ export function addKeysCommand(program: Command, io: CommandIo): void {
     .argument('<dir>', 'folder of YAML')
     .addOption(new Option('--output <format>').choices(['text', 'json']).default('text'));
   addSettings(command, 'keys')
-    .addHelpText('after', '\nExamples:\n  countersign keys config/\n  countersign keys config/ --output json')
+    .addHelpText('after', helpText('\nExamples:\n  countersign keys config/\n  countersign keys config/ --output json'))
     .action(async (dir: string, flags: SettingFlags & { output: string }) => {
       const rows = await readKeys(dir, flags, io);
       if (flags.output === 'json') io.stdout(`${JSON.stringify(rows, null, 2)}\n`);

@@ -1,6 +1,7 @@
 /** `countersign lint`: what is wrong with a folder of manifests, for people, editors and pull requests. */
 import { Option, type Command } from 'commander';
 import { EXIT, type CommandIo } from '../io.js';
+import { helpText } from '../options/help-text.js';
 import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
 
 export function addLintCommand(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
@@ -20,7 +21,7 @@ export function addLintCommand(program: Command, io: CommandIo, setExitCode: (co
   addSettings(command, 'lint')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   countersign lint config/
   countersign lint config/ --service shop/orders:8080=127.0.0.1:9000 --output json
@@ -28,7 +29,7 @@ Examples:
 
 Prints file:line:column: severity Reason: what. A Service without an address (--service) is a warning here; run needs
 it. With --gitops only one that is not in the folder is. Exit codes: 0 no errors (warnings are none), 1 errors or no
-object of ours in the folder, 2 wrong usage.`,
+object of ours in the folder, 2 wrong usage.`),
     )
     .action(async (dir: string, flags: SettingFlags & { output: string; gitops?: true }) => {
       const [

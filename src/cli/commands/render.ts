@@ -8,6 +8,7 @@ import { Document, isMap, isScalar, isSeq, stringify, type Node } from 'yaml';
 import type { OwnEnvoyPart } from '../../app/envoy/render-own-envoy.js';
 import type { AuthorizerAddress } from '../../xds/render/options.js';
 import { CommandError, EXIT, type CommandIo } from '../io.js';
+import { helpText } from '../options/help-text.js';
 import { HEAD, NOTES } from '../own-envoy-notes.js';
 import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
 
@@ -63,7 +64,7 @@ export function addRenderCommand(program: Command, io: CommandIo, setExitCode: (
   addSettings(command, 'render')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   countersign render config/ > envoy.yaml && envoy --mode validate -c envoy.yaml
   countersign render config/ --effective
@@ -71,7 +72,7 @@ Examples:
   countersign render config/ --for envoy --in-cluster --authorizer countersign-authorizer.countersign-system.svc:9001
   countersign render config/ --for envoy --part routes --output json
 
-Problems go to stderr. Exit codes: 0 no errors, 1 errors (what is good is rendered), 2 wrong usage.`,
+Problems go to stderr. Exit codes: 0 no errors, 1 errors (what is good is rendered), 2 wrong usage.`),
     )
     .action(async (dir: string, allFlags: SettingFlags & RenderFlags) => {
       const {

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { AccessLogEntry } from '../../app/gateway/access-log.js';
 import type { GatewayAddresses } from '../../app/gateway/gateway.js';
 import type { CommandIo } from '../io.js';
+import { helpText } from '../options/help-text.js';
 import { serveUntilSignal } from '../serve-until-signal.js';
 import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
 
@@ -16,7 +17,7 @@ export function addRunCommand(program: Command, io: CommandIo, setExitCode: (cod
   addSettings(command, 'run')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   countersign run examples/quickstart --service shop/orders:8080=127.0.0.1:9000
   countersign run config/ --http-port 80 --http-address 0.0.0.0 --redis-url redis://127.0.0.1:6379
@@ -24,7 +25,7 @@ Examples:
 
 The access log goes to stdout, everything else to stderr. The first SIGINT or SIGTERM drains and ends everything; one
 that comes a second or more later ends at once. Exit codes: 0 ended by a signal, 1 failed, 2 wrong usage, 130 or 143
-ended at once.`,
+ended at once.`),
     )
     .action(async (dir: string, flags: SettingFlags) => {
       setExitCode(await run(dir, flags, io));

@@ -7,6 +7,7 @@ import { fileErrorMessage } from '../../lib/file-error.js';
 import { Redacted } from '../../lib/redacted.js';
 import type { DialectName } from '../../signature/dialect.js';
 import { CommandError, type CommandIo } from '../io.js';
+import { helpText } from '../options/help-text.js';
 import { addKeyOptions, readKey, type KeyOptions } from '../options/secret-options.js';
 
 const DIALECT_NAMES: readonly DialectName[] = ['JDCloud', 'Huawei', 'Tencent', 'TencentApplication'];
@@ -40,7 +41,7 @@ export function addSignCommand(program: Command, io: CommandIo): void {
     .option('--curl', 'print arguments for curl instead of header lines')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   countersign sign --dialect Huawei --key-id AK1 --secret-env SECRET https://api.example.com/orders/v1/orders
   eval curl -s $(countersign sign --curl --dialect JDCloud --key-id AK1 --secret-file secret.txt \\
@@ -48,7 +49,7 @@ Examples:
 
 With a key that run generated (countersign keys DIR names the file), id and secret come from its Secret:
   eval curl -s $(countersign sign --curl --dialect Huawei \\
-    --secret-file config/.countersign/keys/shop/partner-signature-key.yaml http://127.0.0.1:8080/orders/v1/orders)`,
+    --secret-file config/.countersign/keys/shop/partner-signature-key.yaml http://127.0.0.1:8080/orders/v1/orders)`),
     )
     .action(async (first: string, second: string | undefined, options: SignOptions) => {
       const [method, url] =

@@ -11,6 +11,7 @@ import type {
 } from '../../app/status/status-report.js';
 import { AppError } from '../../lib/errors.js';
 import { CommandError, EXIT, type CommandIo } from '../io.js';
+import { helpText } from '../options/help-text.js';
 import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
 
 interface StatusFlags extends SettingFlags {
@@ -34,7 +35,7 @@ export function addStatusCommand(program: Command, io: CommandIo, setExitCode: (
   addSettings(command, 'status')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   countersign status
   countersign status --context production --namespace gateway --watch-namespace shop
@@ -42,7 +43,7 @@ Examples:
 
 Of a folder that \`run\` serves, its admin address is asked: --url. In a cluster the objects are listed, and the controller
 that leads is asked through the API server; it needs the rights of the roles viewer and status. Exit codes: 0 all is
-ready, 1 something is not, 2 wrong usage. A counter store that may lose what it counts is told, and is no failure.`,
+ready, 1 something is not, 2 wrong usage. A counter store that may lose what it counts is told, and is no failure.`),
     )
     .action(async (flags: StatusFlags) => {
       const [folder] = command.args;

@@ -7,6 +7,7 @@ import type { UsageCounter, UsageFilter } from '../../app/usage.js';
 import { keyOf, SETTINGS, type Config } from '../../config/settings.js';
 import { AppError } from '../../lib/errors.js';
 import { CommandError, EXIT, type CommandIo } from '../io.js';
+import { helpText } from '../options/help-text.js';
 import { addSettings, readSettings, type SettingFlags } from '../options/settings-options.js';
 
 type FilterFlags = SettingFlags & UsageFilter;
@@ -25,7 +26,7 @@ export function addUsageCommand(program: Command, io: CommandIo): void {
   addSettings(usage, 'usage')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   countersign usage config/ --redis-url redis://127.0.0.1:6379
   countersign usage config/ --plan gold --key mobile-app --output json
@@ -36,7 +37,7 @@ Examples:
 
 In a cluster SignatureKeys, ApiGroups and UsagePlans are read, as the role viewer may, and no Secrets.
 A rate shows the tokens that are not back yet of its burst. Authorizers that have just refused a caller see a
-change within two seconds.`,
+change within two seconds.`),
     )
     .action(async (dir: string | undefined, flags: FilterFlags & { output: 'text' | 'json' }) => show(dir, flags, io));
 
@@ -47,9 +48,19 @@ change within two seconds.`,
     .requiredOption('--used <count>', 'requests used')
     .option('--yes', 'do not ask');
   addFilters(set);
-  addSettings(set, 'usage').action(
-    async (dir: string | undefined, flags: FilterFlags & { used: string; yes?: boolean }) => setUsed(dir, flags, io),
-  );
+  addSettings(set, 'usage')
+    .addHelpText(
+      'after',
+      helpText(`
+Examples:
+  countersign usage set config/ --plan gold --key mobile-app --limit monthly --used 120000
+  countersign usage set config/ --plan gold --limit together --used 0 --yes --redis-url redis://127.0.0.1:6379
+
+One counter at a time, of a quota: the flags must leave one. A rate can be reset only.`),
+    )
+    .action(async (dir: string | undefined, flags: FilterFlags & { used: string; yes?: boolean }) =>
+      setUsed(dir, flags, io),
+    );
 
   const reset = usage
     .command('reset')
@@ -57,9 +68,17 @@ change within two seconds.`,
     .argument('[dir]', DIR_ABOUT)
     .option('--yes', 'do not ask');
   addFilters(reset);
-  addSettings(reset, 'usage').action(async (dir: string | undefined, flags: FilterFlags & { yes?: boolean }) =>
-    resetUsage(dir, flags, io),
-  );
+  addSettings(reset, 'usage')
+    .addHelpText(
+      'after',
+      helpText(`
+Examples:
+  countersign usage reset config/ --plan gold --key mobile-app
+  countersign usage reset config/ --plan gold --limit monthly --yes --redis-url redis://127.0.0.1:6379
+
+Needs --plan or --key. What would be reset is shown first, and asked for unless --yes is given.`),
+    )
+    .action(async (dir: string | undefined, flags: FilterFlags & { yes?: boolean }) => resetUsage(dir, flags, io));
 }
 
 function addFilters(command: Command): void {

@@ -8,6 +8,7 @@ import { Redacted } from '../../lib/redacted.js';
 import type { Comparison, Explanation } from '../../signature/explain.js';
 import { readHttpMessage } from '../http-file.js';
 import { CommandError, EXIT, type CommandIo } from '../io.js';
+import { helpText } from '../options/help-text.js';
 import { addKeyOptions, readKey, type KeyOptions } from '../options/secret-options.js';
 import { readVerification } from '../options/verification-options.js';
 
@@ -42,12 +43,12 @@ export function addVerifyCommand(program: Command, io: CommandIo, setExitCode: (
     .option('--stdin-json', 'read one request a line from standard input and print one verdict a line')
     .addHelpText(
       'after',
-      `
+      helpText(`
 Examples:
   countersign verify request.http --key-id AK1 --secret-env SECRET --dialect Huawei
   countersign verify request.http --key-id AK1 --secret-file secret.txt --canonical mine.txt --at 2026-01-31T12:00:00Z
 
-Exit codes: 0 valid, 1 not valid, 2 wrong usage or a file that cannot be read.`,
+Exit codes: 0 valid, 1 not valid, 2 wrong usage or a file that cannot be read.`),
     )
     .action(async (file: string | undefined, options: VerifyOptions) => {
       if (options.stdinJson) {

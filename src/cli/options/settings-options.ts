@@ -11,6 +11,7 @@ import {
   type SettingCommand,
 } from '../../config/settings.js';
 import { CommandError, type CommandIo } from '../io.js';
+import { helpText } from './help-text.js';
 
 /** Flags of a command with settings, as the parser gives them. */
 export type SettingFlags = Flags & { readonly config?: string };
@@ -19,10 +20,10 @@ export function addSettings(command: Command, name: SettingCommand): Command {
   for (const setting of Object.values(SETTINGS) as Setting[]) {
     if (!setting.commands.includes(name)) continue;
     const shown = defaultText(setting);
-    const option = new Option(
-      flagUsage(setting),
-      shown === undefined ? setting.about : `${setting.about} Default: ${shown}.`,
-    );
+    const about = SETTINGS.redisUrl.commands.some((each) => each === name)
+      ? setting.about
+      : (setting.aboutWithoutStore ?? setting.about);
+    const option = new Option(flagUsage(setting), shown === undefined ? about : `${about} Default: ${shown}.`);
     if (setting.many) option.argParser((text: string, before: string[] | undefined) => [...(before ?? []), text]);
     command.addOption(option);
   }
@@ -30,7 +31,9 @@ export function addSettings(command: Command, name: SettingCommand): Command {
     .option('--config <file>', 'YAML file of settings. Environment: COUNTERSIGN_CONFIG.')
     .addHelpText(
       'after',
-      `\nEach setting is also read from the environment (--http-port: ${variableOf(SETTINGS.httpPort)}) and from --config (httpPort).`,
+      helpText(
+        `\nEach setting is also read from the environment (--http-port: ${variableOf(SETTINGS.httpPort)}) and from --config (httpPort).`,
+      ),
     );
 }
 
