@@ -91,9 +91,11 @@ export const REASONS = {
   // Warnings of a plan
   AdmitsNothing: 'A limit is 0, which refuses every request.',
   DefaultBurst: 'A rate of several requests says no burst and admits one at a time; only lint tells.',
+  NoLimit: 'The plan has neither rateLimits nor quotas; only lint tells.',
 
   // Warnings of a group
   NoAuthorization: 'access.authorization is Enabled and no Authorization names the group, so that nobody may call it.',
+  LiteralPattern: 'A path holds what other gateways take for a pattern, and here stands for itself; only lint tells.',
   SchemesWithoutNonce: 'The message names the dialects that carry no nonce.',
   DateOnlyAllowed: 'Signed Date headers are not checked.',
 

@@ -49,6 +49,42 @@ export function unstatedBursts({ UsagePlan }: ResourceSet): Problem[] {
   );
 }
 
+/** Meant as a plan of a limit to come, or an indentation gone wrong. */
+export function plansWithoutLimit({ UsagePlan }: ResourceSet): Problem[] {
+  return [...UsagePlan.values()]
+    .filter(({ spec: { rateLimits = [], quotas = [] } }) => rateLimits.length + quotas.length === 0)
+    .map(({ metadata: { namespace, name } }) => ({
+      severity: 'warning',
+      object: { kind: 'UsagePlan', namespace, name },
+      path: 'spec',
+      reason: 'NoLimit',
+      message: 'has neither rateLimits nor quotas: it limits nothing',
+    }));
+}
+
+/** `/items/*` and `/items/:id` of other gateways: here a star and a colon stand for themselves. */
+export function literalPatterns({ ApiGroup }: ResourceSet): Problem[] {
+  return [...ApiGroup.values()].flatMap(({ metadata: { namespace, name }, spec }) =>
+    (spec.apis ?? []).flatMap(({ match }, i): Problem[] => {
+      const { type, value } = match.path;
+      const segment = value.split('/').find((each) => /^(\*+|:[A-Za-z_]\w*)$/.test(each));
+      if (segment === undefined) return [];
+      const instead = segment.startsWith(':')
+        ? `write {${segment.slice(1)}}${type === 'Template' ? '' : ' and type: Template'} for any one segment`
+        : 'type: Prefix admits whatever follows, and {name} in a Template any one segment';
+      return [
+        {
+          severity: 'warning',
+          object: { kind: 'ApiGroup', namespace, name },
+          path: `spec.apis[${String(i)}].match.path.value`,
+          reason: 'LiteralPattern',
+          message: `takes ${segment} literally; ${instead}`,
+        },
+      ];
+    }),
+  );
+}
+
 const timeText = (ms: number): string =>
   ms < 1000 ? `${String(Math.round(ms))} ms` : `${String(Number((ms / 1000).toFixed(1)))} s`;
 

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCli } from '../support/cli.js';
-import { apiGroup, backendKey, grant, importedKey, toYaml, urlBackend } from '../support/resources.js';
+import { apiGroup, backendKey, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -72,5 +72,37 @@ describe('of a reference', () => {
         /targets\[0\]\.apiGroup: ApiGroup orders is refused; its own errors say why \(\S*all\.yaml:\d+:\d+\)$/,
       ),
     );
+  });
+});
+
+describe('of what is valid, and hardly meant', () => {
+  test('a plan that limits nothing', async () => {
+    const limited = { quotas: [{ name: 'daily', requests: 1, period: 'Day', scope: 'Key' }] };
+    const plans = [usagePlan('empty', ['alice'], 'orders', {}), usagePlan('full', ['alice'], 'orders', limited)];
+    expect((await lint(...alice, group, grant('orders', ['alice'], 'orders'), ...plans)).join('\n')).toMatch(
+      /^warning NoLimit: UsagePlan shop\/empty: spec: has neither rateLimits nor quotas: it limits nothing$/m,
+    );
+  });
+
+  test('a path with what other gateways take for a pattern', async () => {
+    const paths: [string, string][] = [
+      ['Template', '/items/{id}/*'],
+      ['Exact', '/items/:id'],
+      ['Prefix', '/files/*'],
+      ['Template', '/{shop}/:item'],
+      ['Exact', '/items/1:cancel'],
+      ['Template', '/orders/{id}/lines'],
+    ];
+    const apis = paths.map(([type, value], i) => ({ name: `a${String(i)}`, match: { path: { type, value } } }));
+    const orders = { ...group, spec: { ...(group['spec'] as object), apis } };
+    const at = (i: number) => `warning LiteralPattern: ApiGroup shop/orders: spec.apis[${String(i)}].match.path.value:`;
+    const any = 'type: Prefix admits whatever follows, and {name} in a Template any one segment';
+    expect(await lint(...alice, orders, grant('orders', ['alice'], 'orders'))).toEqual([
+      `${at(0)} takes * literally; ${any}`,
+      `${at(1)} takes :id literally; write {id} and type: Template for any one segment`,
+      `${at(2)} takes * literally; ${any}`,
+      `${at(3)} takes :item literally; write {item} for any one segment`,
+      '3 objects, 0 errors, 4 warnings',
+    ]);
   });
 });

@@ -35,7 +35,15 @@ object of ours in the folder, 2 wrong usage.`),
       const [
         { loadFolder },
         { formatProblem, placeProblems },
-        { emptyFolder, fromTheOther, groupsWithoutAuthorization, tellWhoStays, unstatedBursts },
+        {
+          emptyFolder,
+          fromTheOther,
+          groupsWithoutAuthorization,
+          literalPatterns,
+          plansWithoutLimit,
+          tellWhoStays,
+          unstatedBursts,
+        },
         { githubAnnotation },
         { ofOurs },
       ] = await Promise.all([
@@ -56,6 +64,8 @@ object of ours in the folder, 2 wrong usage.`),
       const advice = [
         ...groupsWithoutAuthorization(resources, translation.model),
         ...unstatedBursts(resources),
+        ...plansWithoutLimit(resources),
+        ...literalPatterns(resources),
         ...emptyFolder(translation.statuses.size + inputProblems.length + translation.problems.length),
       ];
       const problems = placeProblems(
