@@ -128,19 +128,17 @@ export function trimBlanks(text: string): string {
 export function collapseBlanks(text: string): string {
   const trimmed = trimBlanks(text);
   if (!trimmed.includes('  ') && !trimmed.includes('\t')) return trimmed;
-  let result = '';
-  let copied = 0;
+  // Into bytes: a string put together from as many pieces as an attacker puts runs into a header is slow to read.
+  const units = Buffer.allocUnsafe(2 * trimmed.length);
+  let length = 0;
+  let inRun = false;
   for (let i = 0; i < trimmed.length; i++) {
-    if (!isBlank(trimmed.charCodeAt(i))) continue;
-    let end = i + 1;
-    while (isBlank(trimmed.charCodeAt(end))) end++;
-    if (end > i + 1 || trimmed.charCodeAt(i) === 0x09) {
-      result += trimmed.slice(copied, i) + ' ';
-      copied = end;
-    }
-    i = end - 1;
+    const code = trimmed.charCodeAt(i);
+    const blank = isBlank(code);
+    if (!blank || !inRun) length = units.writeUInt16LE(blank ? 0x20 : code, length);
+    inRun = blank;
   }
-  return copied === 0 ? trimmed : result + trimmed.slice(copied);
+  return units.toString('utf16le', 0, length);
 }
 
 /** True when every character is visible ASCII (0x21 to 0x7e) and there is at least one. */
