@@ -1,7 +1,7 @@
 // Changes accepted requests at random and looks for a change that is still accepted, or an exception.
 // Usage: npm run fuzz:signature [-- --requests 1000000 --seed 1]. The exit code is 1 on a finding.
 import type { WireRequest } from '../src/signature/dialect.js';
-import { byForm, judge, outcomeOf, readBases, type Base } from '../test/support/signature-mutants.js';
+import { byForm, judge, outcomeOf, readBases, type Base } from '../test/support/signing/signature-mutants.js';
 
 const option = (name: string, fallback: number): number => {
   const at = process.argv.indexOf(`--${name}`);

@@ -7,16 +7,26 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { startDataPlane, startProgram, build, type DataPlane, type Program } from '../test/support/data-plane.js';
-import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../test/support/kube-api-server.js';
+import {
+  startDataPlane,
+  startProgram,
+  build,
+  type DataPlane,
+  type Program,
+} from '../test/support/gateway/data-plane.js';
+import {
+  findKubeBinaries,
+  startKubeApiServer,
+  type KubeApiServer,
+} from '../test/support/kubernetes/kube-api-server.js';
 import {
   connectAs,
   createNamespace,
   grantOperator,
   installCrds,
   OPERATOR_NAMESPACE,
-} from '../test/support/kube-operator.js';
-import { signedFetch } from '../test/support/signed-fetch.js';
+} from '../test/support/kubernetes/kube-operator.js';
+import { signedFetch } from '../test/support/signing/signed-fetch.js';
 
 const option = (name: string, fallback: number): number => {
   const at = process.argv.indexOf(`--${name}`);

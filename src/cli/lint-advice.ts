@@ -4,7 +4,7 @@ import { durationMs } from '../api/units.js';
 import { EMPTY_FOLDER, type PlacedProblem } from '../app/problem-text.js';
 import type { Model } from '../model/model.js';
 import type { ResourceSet } from '../resources/resource-set.js';
-import { defaultBurst } from '../translate/usage-plan.js';
+import { defaultBurst } from '../translate/bindings/usage-plan.js';
 
 /** Groups that ask for an authorization which nobody gives: every request would be answered 403. */
 export function groupsWithoutAuthorization({ Authorization, refused }: ResourceSet, { groups }: Model): Problem[] {

@@ -10,7 +10,7 @@ import { systemClock } from '../lib/clock.js';
 import { Folder } from '../provider/file/folder.js';
 import { NO_MEMORY, readMemory } from '../provider/file/folder-memory.js';
 import { withSecrets, type ResourceSet } from '../resources/resource-set.js';
-import { secretNameOf } from '../translate/generated-keys.js';
+import { secretNameOf } from '../translate/keys/generated-keys.js';
 import { translate } from '../translate/translate.js';
 import type { TranslateContext, Translation } from '../translate/translation.js';
 import { CommandError, type CommandIo } from './io.js';

@@ -8,11 +8,11 @@ import { type Group, type Plan, REFUSING, type ResourceKey, type Target } from '
 import type { GroupRemains, PlanRemains, TargetRemains } from '../resources/remains.js';
 import { resourceKey } from '../resources/resource-set.js';
 import type { Absence } from './absence.js';
-import type { TranslatedGroup } from './api-group.js';
-import { admitKeys, type NamedKey, resolveTarget } from './bindings.js';
-import { type HostnameClaim, mayClaimHostname } from './hostname-claims.js';
-import { admitsNamespace, type TranslatedKey } from './signature-key.js';
-import { Problems } from './status.js';
+import type { TranslatedGroup } from './groups/api-group.js';
+import { admitKeys, type NamedKey, resolveTarget } from './bindings/bindings.js';
+import { type HostnameClaim, mayClaimHostname } from './groups/hostname-claims.js';
+import { admitsNamespace, type TranslatedKey } from './keys/signature-key.js';
+import { Problems } from './statuses/status.js';
 import type { TranslateContext } from './translation.js';
 
 /** A refused group keeps its claims, or another group would take its place over by its mistake. */

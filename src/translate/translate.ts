@@ -9,11 +9,11 @@ import type { CallerKey, Grant, Group, Plan, ResourceKey } from '../model/model.
 import type { PlanRemains } from '../resources/remains.js';
 import { inOrder, matchesLabels, resourceKey, type ResourceSet } from '../resources/resource-set.js';
 import { createAbsence, type Absence } from './absence.js';
-import type { TranslatedGroup } from './api-group.js';
-import { translateAuthorization, type TranslatedAuthorization } from './authorization.js';
-import { createKeyDirectory, findKeys, type KeyDirectory, type NamedKey } from './bindings.js';
-import { groupSettings, holdPlaces, resolveClaims, type ResolvedClaims, translateGroups } from './groups.js';
-import { groupBy } from './hostname-claims.js';
+import type { TranslatedGroup } from './groups/api-group.js';
+import { translateAuthorization, type TranslatedAuthorization } from './bindings/authorization.js';
+import { createKeyDirectory, findKeys, type KeyDirectory, type NamedKey } from './bindings/bindings.js';
+import { groupSettings, holdPlaces, resolveClaims, type ResolvedClaims, translateGroups } from './groups/groups.js';
+import { groupBy } from './groups/hostname-claims.js';
 import { isFreshAt, Last, Memo, nextAfter, sameList, type Timed, timesOf } from './memo.js';
 import { refusePlan, type RefusedPlan } from './remains.js';
 import {
@@ -22,10 +22,10 @@ import {
   translateKeys,
   type TranslatedKey,
   type TranslatedKeys,
-} from './signature-key.js';
-import { buildStatuses, createStatusMemo, type StatusMemo } from './statuses.js';
+} from './keys/signature-key.js';
+import { buildStatuses, createStatusMemo, type StatusMemo } from './statuses/statuses.js';
 import type { TranslateContext, Translation } from './translation.js';
-import { translateUsagePlan, type TranslatedPlan } from './usage-plan.js';
+import { translateUsagePlan, type TranslatedPlan } from './bindings/usage-plan.js';
 
 /** Remembered results; one per long-lived caller. A fresh one gives the same translation, only later. */
 export interface TranslationMemo {

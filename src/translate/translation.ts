@@ -9,7 +9,7 @@ import type {
   UsagePlanStatus,
 } from '../api/types.js';
 import type { Model } from '../model/model.js';
-import type { HostnamePermission } from './hostname-claims.js';
+import type { HostnamePermission } from './groups/hostname-claims.js';
 
 export interface Endpoint {
   readonly host: string;

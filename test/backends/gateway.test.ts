@@ -2,12 +2,20 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { verifyGatewayRequest, type BackendKey, type GatewayVerification } from '../../src/backend/index.js';
 import type { DialectName } from '../../src/signature/dialect.js';
-import { startBackend, type RecordedRequest, type RecordingBackend } from '../support/backend.js';
+import { startBackend, type RecordedRequest, type RecordingBackend } from '../support/gateway/backend.js';
 import { EXAMPLE_LANGUAGES, type ExampleBackend } from '../support/example-backend.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
 import { PROTOCOLS, sendHttp1, type PlainRequest } from '../support/http.js';
-import { apiGroup, backendKey, grant, importedKey, secret, toYaml, urlBackend } from '../support/resources.js';
-import { tencentHeaders } from '../support/tencent-sample.js';
+import {
+  apiGroup,
+  backendKey,
+  grant,
+  importedKey,
+  secret,
+  toYaml,
+  urlBackend,
+} from '../support/resources/resources.js';
+import { tencentHeaders } from '../support/signing/tencent-sample.js';
 
 const START_MS = 180_000;
 const CALLER = { keyId: 'AKIDbackends00000001', secret: 'caller-of-backends-001' };

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { gatewayMiddleware, type BackendKey } from '../../src/backend/index.js';
-import { sendTo, signedByGateway, withHeader } from '../support/gateway-signed.js';
+import { sendTo, signedByGateway, withHeader } from '../support/signing/gateway-signed.js';
 
 const folder = join(import.meta.dirname, '../../examples/backends/node');
 

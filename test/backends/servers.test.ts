@@ -11,7 +11,7 @@ import {
   withHeader,
   type SignedInput,
   type SignedRequest,
-} from '../support/gateway-signed.js';
+} from '../support/signing/gateway-signed.js';
 
 const START_MS = 120_000; // compiling the Go server on a busy machine
 const ID = 'orders-backend-key';

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { runCli } from '../support/cli.js';
-import { createNamespace } from '../support/kube-operator.js';
-import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
+import { createNamespace } from '../support/kubernetes/kube-operator.js';
+import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
 import { FOREIGN_DEFINITIONS } from './foreign-kinds.js';
 import { CHART, missing, NAMESPACE, objectsOf, podsOf, render, ROOT, run, VALUE_SETS } from './helm.js';
 

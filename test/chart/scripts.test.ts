@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
-import { build } from '../support/data-plane.js';
-import { launchEnvoy, socketFolder, type EnvoyProcess } from '../support/envoy-process.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
+import { build } from '../support/gateway/data-plane.js';
+import { launchEnvoy, socketFolder, type EnvoyProcess } from '../support/envoy/envoy-process.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
 import { freePort } from '../support/ports.js';
 import { CHART, missing, NAMESPACE, objectsOf, render, ROOT, type Ended } from './helm.js';
 

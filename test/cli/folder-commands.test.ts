@@ -8,8 +8,8 @@ import { parse, parseAllDocuments } from 'yaml';
 import { KINDS } from '../../src/api/types.js';
 import { findEnvoy } from '../../src/app/binaries/envoy.js';
 import { runCli } from '../support/cli.js';
-import { callerKey, ordersGroup } from '../support/manifests.js';
-import { secret, toYaml } from '../support/resources.js';
+import { callerKey, ordersGroup } from '../support/resources/manifests.js';
+import { secret, toYaml } from '../support/resources/resources.js';
 
 const root = join(import.meta.dirname, '../..');
 const fixtures = join(import.meta.dirname, 'fixtures');

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
 import { eventually } from '../support/eventually.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
 import { sendHttp1 } from '../support/http.js';
-import { CALLER_KEY, callerKey, ordersGroup } from '../support/manifests.js';
-import { signedFetch } from '../support/signed-fetch.js';
+import { CALLER_KEY, callerKey, ordersGroup } from '../support/resources/manifests.js';
+import { signedFetch } from '../support/signing/signed-fetch.js';
 
 let backend: RecordingBackend;
 let gateway: TestGateway;

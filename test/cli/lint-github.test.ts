@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCli } from '../support/cli.js';
-import { callerKey, ordersGroup } from '../support/manifests.js';
+import { callerKey, ordersGroup } from '../support/resources/manifests.js';
 
 let folder: string;
 beforeAll(() => {

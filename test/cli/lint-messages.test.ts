@@ -4,7 +4,15 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCli } from '../support/cli.js';
-import { apiGroup, backendKey, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources.js';
+import {
+  apiGroup,
+  backendKey,
+  grant,
+  importedKey,
+  toYaml,
+  urlBackend,
+  usagePlan,
+} from '../support/resources/resources.js';
 
 let folder: string;
 beforeAll(async () => {

@@ -10,7 +10,7 @@ import { parseManifest } from '../../src/provider/file/manifest.js';
 import { createResourceSet } from '../../src/resources/resource-set.js';
 import { translate } from '../../src/translate/translate.js';
 import { runCli } from '../support/cli.js';
-import { ordersGroup } from '../support/manifests.js';
+import { ordersGroup } from '../support/resources/manifests.js';
 
 const fixtures = join(import.meta.dirname, 'fixtures');
 const render = (...args: string[]) =>

@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
 import { eventually } from '../support/eventually.js';
-import { CALLER_KEY, callerKey, ordersGroup } from '../support/manifests.js';
+import { CALLER_KEY, callerKey, ordersGroup } from '../support/resources/manifests.js';
 import { freePort } from '../support/ports.js';
-import { signedFetch } from '../support/signed-fetch.js';
+import { signedFetch } from '../support/signing/signed-fetch.js';
 
 const root = join(import.meta.dirname, '../..');
 

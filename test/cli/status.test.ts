@@ -14,8 +14,8 @@ import { createMetrics } from '../../src/telemetry/metrics.js';
 import { createAuthority } from '../support/certificate.js';
 import { runCli } from '../support/cli.js';
 import { eventually } from '../support/eventually.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
-import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
+import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
 import {
   connectAs,
   createNamespace,
@@ -24,9 +24,9 @@ import {
   type KubeUser,
   LEASE_NAME,
   OPERATOR_NAMESPACE,
-} from '../support/kube-operator.js';
+} from '../support/kubernetes/kube-operator.js';
 import { freePort } from '../support/ports.js';
-import { apiGroup, backendKey, grant, importedKey, toYaml, urlBackend } from '../support/resources.js';
+import { apiGroup, backendKey, grant, importedKey, toYaml, urlBackend } from '../support/resources/resources.js';
 import { writeTlsFolder } from '../support/tls-folder.js';
 
 describe('of a running gateway', () => {

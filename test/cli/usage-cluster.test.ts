@@ -14,7 +14,7 @@ import { createLogger } from '../../src/telemetry/logger.js';
 import { createAuthority } from '../support/certificate.js';
 import { runCli } from '../support/cli.js';
 import { eventually } from '../support/eventually.js';
-import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
+import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
 import {
   connectAs,
   createNamespace,
@@ -22,10 +22,10 @@ import {
   installCrds,
   type KubeUser,
   OPERATOR_NAMESPACE,
-} from '../support/kube-operator.js';
+} from '../support/kubernetes/kube-operator.js';
 import { freePort } from '../support/ports.js';
-import { startRedis, type RedisServer } from '../support/redis.js';
-import { apiGroup, importedKey, urlBackend, usagePlan } from '../support/resources.js';
+import { startRedis, type RedisServer } from '../support/redis/redis.js';
+import { apiGroup, importedKey, urlBackend, usagePlan } from '../support/resources/resources.js';
 import { writeTlsFolder } from '../support/tls-folder.js';
 
 const ALICE = 'AKIDclusteralice0001';

@@ -1,13 +1,13 @@
 /** `countersign usage` beside a running gateway, on the Redis that both use. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
 import { runCli, type Finished } from '../support/cli.js';
 import { eventually } from '../support/eventually.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
 import { sendHttp1 } from '../support/http.js';
-import { startRedis, type RedisServer } from '../support/redis.js';
-import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources.js';
-import { tencentHeaders } from '../support/tencent-sample.js';
+import { startRedis, type RedisServer } from '../support/redis/redis.js';
+import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources/resources.js';
+import { tencentHeaders } from '../support/signing/tencent-sample.js';
 
 const ALICE = { keyId: 'AKIDusagealice000001', secret: 'usage-secret-alice-01' };
 const BOB = { keyId: 'AKIDusagebob00000002', secret: 'usage-secret-bob-0002' };

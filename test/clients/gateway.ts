@@ -1,8 +1,8 @@
 /** The running gateway with one group for each dialect, whose `verification` holds nothing but `dialects: [X]`. */
 import type { DialectName } from '../../src/signature/dialect.js';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
-import { apiGroup, grant, importedKey, toYaml, urlBackend } from '../support/resources.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
+import { apiGroup, grant, importedKey, toYaml, urlBackend } from '../support/resources/resources.js';
 
 export const KEY = { keyId: 'AKIDvendorclients001', secret: 'vendor-clients-secret-01' };
 

@@ -7,8 +7,8 @@ import { type AccessFiles, createAccess } from '../../src/ratelimit/redis/access
 import { createRedisStore, type RedisPlace, type RedisStore } from '../../src/ratelimit/redis/store.js';
 import { selfSigned } from '../support/certificate.js';
 import { eventually } from '../support/eventually.js';
-import { type RedisServer, startRedis } from '../support/redis.js';
-import { startTlsProxy, type TlsProxy } from '../support/tls-proxy.js';
+import { type RedisServer, startRedis } from '../support/redis/redis.js';
+import { startTlsProxy, type TlsProxy } from '../support/redis/tls-proxy.js';
 import { admission, PATIENT, quota } from './store-suite.js';
 
 const server = selfSigned('redis.internal');

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { LimiterJob, LimiterResult } from '../support/processes/limiter.js';
 import { startProcess, type TestProcess } from '../support/processes/spawn.js';
-import { type RedisServer, startRedis } from '../support/redis.js';
+import { type RedisServer, startRedis } from '../support/redis/redis.js';
 import { quota, rate, unique } from './store-suite.js';
 
 let redis: RedisServer;

@@ -7,8 +7,8 @@ import { ADMIT_SCRIPT } from '../../src/ratelimit/redis/script.js';
 import { createRedisStore, type RedisStoreOptions } from '../../src/ratelimit/redis/store.js';
 import type { CounterStore } from '../../src/ratelimit/store.js';
 import { eventually } from '../support/eventually.js';
-import { type OracleRate, randomCase, rateOracle, seededRandom } from '../support/rate-oracle.js';
-import { memoryFolder, type RedisServer, startRedis } from '../support/redis.js';
+import { type OracleRate, randomCase, rateOracle, seededRandom } from '../support/redis/rate-oracle.js';
+import { memoryFolder, type RedisServer, startRedis } from '../support/redis/redis.js';
 import { admission, quota, rate, unique } from './store-suite.js';
 
 let redis: RedisServer;

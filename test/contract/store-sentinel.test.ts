@@ -6,7 +6,7 @@ import { createMemoryStore } from '../../src/ratelimit/memory.js';
 import { createRedisStore, type RedisStore } from '../../src/ratelimit/redis/store.js';
 import type { Admission } from '../../src/ratelimit/store.js';
 import { eventually } from '../support/eventually.js';
-import { type SentinelSet, startSentinel } from '../support/redis.js';
+import { type SentinelSet, startSentinel } from '../support/redis/redis.js';
 import { admission, quota, unique } from './store-suite.js';
 
 let sentinel: SentinelSet;

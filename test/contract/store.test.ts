@@ -1,6 +1,6 @@
 import { systemClock } from '../../src/lib/clock.js';
 import { createMemoryStore } from '../../src/ratelimit/memory.js';
-import { redis70, startRedis, startSentinel, valkey9 } from '../support/redis.js';
+import { redis70, startRedis, startSentinel, valkey9 } from '../support/redis/redis.js';
 import { describeCounterStore, redisClients } from './store-suite.js';
 
 describeCounterStore('memory', async (options) => {

@@ -6,9 +6,9 @@ import { connect, type AddressInfo } from 'node:net';
 import { Redacted } from '../../src/lib/redacted.js';
 import { dialectByName } from '../../src/signature/dialects.js';
 import type { DialectName } from '../../src/signature/dialect.js';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
-import { apiGroup, backendKey, grant, importedKey, toYaml, urlBackend } from '../support/resources.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
+import { apiGroup, backendKey, grant, importedKey, toYaml, urlBackend } from '../support/resources/resources.js';
 
 const KEY = { keyId: 'HWATTACKS00000000001', secret: 'attacks-secret-00000001' };
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
 import { eventually } from '../support/eventually.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
 import { keepHttp2, sendHttp1, type Send } from '../support/http.js';
-import { apiGroup, grant, importedKey, toYaml, urlBackend } from '../support/resources.js';
-import { tencentHeaders } from '../support/tencent-sample.js';
+import { apiGroup, grant, importedKey, toYaml, urlBackend } from '../support/resources/resources.js';
+import { tencentHeaders } from '../support/signing/tencent-sample.js';
 
 const KEY = { keyId: 'AKIDunderload0000001', secret: 'under-load-secret-0001' };
 

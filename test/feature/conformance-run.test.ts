@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { conformanceServices, failures, LEAST_CASES, runConformance } from '../support/conformance-suite.js';
-import { build, startProgram, type Program } from '../support/data-plane.js';
+import { build, startProgram, type Program } from '../support/gateway/data-plane.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/ports.js';
 

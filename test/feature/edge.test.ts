@@ -6,17 +6,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { AccessLogEntry } from '../../src/app/gateway/access-log.js';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
 import { runCli } from '../support/cli.js';
-import { build, startProgram, type Program } from '../support/data-plane.js';
-import { envoyPath } from '../support/envoy-process.js';
+import { build, startProgram, type Program } from '../support/gateway/data-plane.js';
+import { envoyPath } from '../support/envoy/envoy-process.js';
 import { eventually } from '../support/eventually.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
 import { PROTOCOLS, sendHttp1 } from '../support/http.js';
 import { must } from '../support/must.js';
 import { freePort } from '../support/ports.js';
-import { apiGroup, grant, importedKey, toYaml, urlBackend } from '../support/resources.js';
-import { signedFetch } from '../support/signed-fetch.js';
+import { apiGroup, grant, importedKey, toYaml, urlBackend } from '../support/resources/resources.js';
+import { signedFetch } from '../support/signing/signed-fetch.js';
 
 const KEY = { keyId: 'HWEDGE00000000000001', secret: 'edge-secret-000000001' };
 

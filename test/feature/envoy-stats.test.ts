@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { parse } from 'yaml';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/ports.js';
-import { startBackend, startGateway, type Gateway, type TestBackend } from '../support/xds-gateway.js';
+import { startBackend, startGateway, type Gateway, type TestBackend } from '../support/envoy/xds-gateway.js';
 
 const PAGE = '/stats/prometheus';
 let gateway: Gateway;

@@ -1,10 +1,10 @@
 /** The limit headers as a caller reads them, over a backend that claims limits of its own. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { request } from 'node:http';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
-import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources.js';
-import { tencentHeaders } from '../support/tencent-sample.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
+import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources/resources.js';
+import { tencentHeaders } from '../support/signing/tencent-sample.js';
 
 const KEYS = {
   tencent: { keyId: 'AKIDlimitheaders0001', secret: 'limit-headers-secret-1' },

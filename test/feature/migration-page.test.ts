@@ -8,14 +8,14 @@ import { join } from 'node:path';
 import { Redacted } from '../../src/lib/redacted.js';
 import type { DialectName } from '../../src/signature/dialect.js';
 import { dialectByName } from '../../src/signature/dialects.js';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
 import { runCli, type Finished } from '../support/cli.js';
 import { codeBlocks, readPage } from '../support/code-blocks.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
 import { sendHttp1 } from '../support/http.js';
-import { startRedis, type RedisServer } from '../support/redis.js';
-import { apiGroup, importedKey, toYaml, urlBackend } from '../support/resources.js';
-import { tencentHeaders } from '../support/tencent-sample.js';
+import { startRedis, type RedisServer } from '../support/redis/redis.js';
+import { apiGroup, importedKey, toYaml, urlBackend } from '../support/resources/resources.js';
+import { tencentHeaders } from '../support/signing/tencent-sample.js';
 
 const page = readPage('migration.md');
 

@@ -2,11 +2,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
 import { eventually } from '../support/eventually.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
-import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources.js';
-import { signedFetch } from '../support/signed-fetch.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
+import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources/resources.js';
+import { signedFetch } from '../support/signing/signed-fetch.js';
 
 const CALLER = { keyId: 'AKIDnewcomer00000001', secret: 'newcomer-secret-0001' };
 const THIEF = { ...CALLER, secret: 'newcomer-secret-0002' };

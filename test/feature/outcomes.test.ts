@@ -1,11 +1,19 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/ports.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
 import { PROTOCOLS, type PlainRequest, type PlainResponse, type Send } from '../support/http.js';
-import { apiGroup, backendKey, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources.js';
-import { tencentHeaders } from '../support/tencent-sample.js';
+import {
+  apiGroup,
+  backendKey,
+  grant,
+  importedKey,
+  toYaml,
+  urlBackend,
+  usagePlan,
+} from '../support/resources/resources.js';
+import { tencentHeaders } from '../support/signing/tencent-sample.js';
 
 const KEYS = {
   good: { keyId: 'AKIDoutcomesgood0001', secret: 'outcomes-good-secret-01' },

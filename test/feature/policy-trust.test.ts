@@ -15,13 +15,13 @@ import { createAdsListener } from '../../src/xds/server/ads-server.js';
 import { createPlane, type NodeEvent } from '../../src/xds/server/plane.js';
 import { aggregatedDiscoveryService } from '../../src/xds/server/service.js';
 import { openTlsFiles } from '../../src/xds/server/tls-files.js';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
 import { createAuthority, type TestCertificate } from '../support/certificate.js';
-import { build, startDataPlane, type DataPlane } from '../support/data-plane.js';
+import { build, startDataPlane, type DataPlane } from '../support/gateway/data-plane.js';
 import { eventually } from '../support/eventually.js';
 import { sendHttp1 } from '../support/http.js';
-import { apiGroup, grant, importedKey, toYaml, urlBackend } from '../support/resources.js';
-import { tencentHeaders } from '../support/tencent-sample.js';
+import { apiGroup, grant, importedKey, toYaml, urlBackend } from '../support/resources/resources.js';
+import { tencentHeaders } from '../support/signing/tencent-sample.js';
 import { writeTlsFolder } from '../support/tls-folder.js';
 
 const KEY = { keyId: 'AKIDtrustcaller00001', secret: 'trust-caller-secret-001' };

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
-import { build, startDataPlane, type DataPlane } from '../support/data-plane.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
+import { build, startDataPlane, type DataPlane } from '../support/gateway/data-plane.js';
 import { eventually } from '../support/eventually.js';
 import { sendHttp1, type PlainResponse } from '../support/http.js';
-import { apiGroup, backendKey, grant, importedKey, toYaml, urlBackend } from '../support/resources.js';
-import { tencentHeaders } from '../support/tencent-sample.js';
+import { apiGroup, backendKey, grant, importedKey, toYaml, urlBackend } from '../support/resources/resources.js';
+import { tencentHeaders } from '../support/signing/tencent-sample.js';
 
 const KEY = { keyId: 'AKIDpolicycaller0001', secret: 'policy-caller-secret-01' };
 const OTHER = { keyId: 'AKIDpolicyother00001', secret: 'policy-other-secret-001' };

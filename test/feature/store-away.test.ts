@@ -1,14 +1,14 @@
 /** The whole gateway while its counter store is away in one way or another: outcome by policy, and nobody waits. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
 import { eventually } from '../support/eventually.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
 import { PROTOCOLS, sendHttp1, type Send } from '../support/http.js';
-import { jdcloudHeaders } from '../support/jdcloud-signed.js';
+import { jdcloudHeaders } from '../support/signing/jdcloud-signed.js';
 import { must } from '../support/must.js';
-import { type RedisServer, type SentinelSet, startSentinel } from '../support/redis.js';
-import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources.js';
-import { tencentHeaders } from '../support/tencent-sample.js';
+import { type RedisServer, type SentinelSet, startSentinel } from '../support/redis/redis.js';
+import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources/resources.js';
+import { tencentHeaders } from '../support/signing/tencent-sample.js';
 
 const KEYS = {
   closed: { keyId: 'AKIDstoreaway0000001', secret: 'store-away-secret-0001' },

@@ -6,12 +6,12 @@ import { createInterface } from 'node:readline';
 import { Redacted } from '../../src/lib/redacted.js';
 import type { DialectName } from '../../src/signature/dialect.js';
 import { dialectByName } from '../../src/signature/dialects.js';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
 import { eventually } from '../support/eventually.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
 import { sendHttp1 } from '../support/http.js';
-import { startRedis, type RedisServer } from '../support/redis.js';
-import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources.js';
+import { startRedis, type RedisServer } from '../support/redis/redis.js';
+import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources/resources.js';
 
 const LIMITED = { keyId: 'AKroundtrips00000001', secret: 'round-trips-secret-01' };
 const FREE = { keyId: 'AKroundtrips00000002', secret: 'round-trips-secret-02' };

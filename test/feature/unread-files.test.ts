@@ -1,8 +1,8 @@
 /** A file that cannot be read at the start: the rest is served, and nobody who waits for readiness sends requests. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
-import { apiGroup, toYaml, urlBackend } from '../support/resources.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
+import { apiGroup, toYaml, urlBackend } from '../support/resources/resources.js';
 
 let gateway: TestGateway;
 const group = (name: string) => toYaml(apiGroup(name, { access: { authentication: 'None' }, backend: urlBackend(1) }));

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
+import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
 import { sendHttp1 } from '../support/http.js';
-import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources.js';
-import { signedFetch } from '../support/signed-fetch.js';
-import { tencentHeaders } from '../support/tencent-sample.js';
+import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources/resources.js';
+import { signedFetch } from '../support/signing/signed-fetch.js';
+import { tencentHeaders } from '../support/signing/tencent-sample.js';
 
 const KEY = { keyId: 'VENDORERRORS00000001', secret: 'vendor-errors-secret-1' };
 

@@ -18,22 +18,22 @@ import { ClusterSchema } from '../../src/gen/envoy/config/cluster/v3/cluster_pb.
 import { ListenerSchema, type Listener } from '../../src/gen/envoy/config/listener/v3/listener_pb.js';
 import { RouteConfigurationSchema } from '../../src/gen/envoy/config/route/v3/route_pb.js';
 import { READINESS_HOST } from '../../src/xds/names.js';
-import { renderBootstrap } from '../../src/xds/render/bootstrap.js';
+import { renderBootstrap } from '../../src/xds/render/bootstrap/bootstrap.js';
 import { duration } from '../../src/xds/render/messages.js';
 import type { RenderOptions } from '../../src/xds/render/options.js';
 import { renderSnapshot } from '../../src/xds/render/snapshot.js';
-import { renderStaticConfig } from '../../src/xds/render/static-config.js';
+import { renderStaticConfig } from '../../src/xds/render/bootstrap/static-config.js';
 import { toEnvoyJson } from '../../src/xds/registry.js';
 import { CLUSTER_TYPE, ENVOY_RESOURCE_TYPES, LISTENER_TYPE, ROUTE_TYPE } from '../../src/xds/resource-types.js';
 import { createSnapshot, versioned, type Snapshot, type VersionedResource } from '../../src/xds/snapshot.js';
-import { allow, decided, deny } from '../support/authz-stub.js';
+import { allow, decided, deny } from '../support/envoy/authz-stub.js';
 import { selfSigned } from '../support/certificate.js';
-import { envoyPath, socketFolder } from '../support/envoy-process.js';
+import { envoyPath, socketFolder } from '../support/envoy/envoy-process.js';
 import { eventually } from '../support/eventually.js';
-import { startBackend, startGateway, type Gateway, type Seen, type TestBackend } from '../support/xds-gateway.js';
+import { startBackend, startGateway, type Gateway, type Seen, type TestBackend } from '../support/envoy/xds-gateway.js';
 import { freePort } from '../support/ports.js';
 import { writeTlsFolder } from '../support/tls-folder.js';
-import { buildModel, type ApiInput, type GroupInput, type ModelInput } from '../support/xds-model.js';
+import { buildModel, type ApiInput, type GroupInput, type ModelInput } from '../support/envoy/xds-model.js';
 
 const run = promisify(execFile);
 

@@ -9,7 +9,7 @@ import { parseManifest } from '../../src/provider/file/manifest.js';
 import { readObjects } from '../../src/provider/file/manifest-objects.js';
 import { refusedStatuses, withTimes } from '../../src/provider/kubernetes/write/status-writer.js';
 import { createResourceSet } from '../../src/resources/resource-set.js';
-import { type ProgrammedOutcome, withLimiter, withProgrammed } from '../../src/translate/status.js';
+import { type ProgrammedOutcome, withLimiter, withProgrammed } from '../../src/translate/statuses/status.js';
 import { translate } from '../../src/translate/translate.js';
 
 export interface KubernetesObject {

@@ -6,7 +6,7 @@ import type { RenderOptions } from '../../src/xds/render/options.js';
 import { renderSnapshot } from '../../src/xds/render/snapshot.js';
 import { resourceJson } from '../../src/xds/registry.js';
 import { CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE } from '../../src/xds/resource-types.js';
-import { buildModel, type ModelInput } from '../support/xds-model.js';
+import { buildModel, type ModelInput } from '../support/envoy/xds-model.js';
 
 /** `UPDATE_GOLDEN=1` writes what the tests would expect. */
 const isUpdate = process.env['UPDATE_GOLDEN'] === '1';

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { request } from 'node:https';
 import { missing, NAMESPACE, objectsOf, render, type KubeObject } from '../chart/helm.js';
 import { eventually } from '../support/eventually.js';
-import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
-import { createNamespace, installCrds } from '../support/kube-operator.js';
+import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
+import { createNamespace, installCrds } from '../support/kubernetes/kube-operator.js';
 
 const COLLECTOR = 'system:serviceaccount:kube-system:generic-garbage-collector';
 const KEYS = '/apis/countersign.dev/v1alpha1/namespaces/shop/signaturekeys';

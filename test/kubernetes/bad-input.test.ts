@@ -1,13 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
 import { sendHttp1 } from '../support/http.js';
-import { findKubeBinaries } from '../support/kube-api-server.js';
-import { createNamespace } from '../support/kube-operator.js';
+import { findKubeBinaries } from '../support/kubernetes/kube-api-server.js';
+import { createNamespace } from '../support/kubernetes/kube-operator.js';
 import { must } from '../support/must.js';
-import type { KubeCondition, KubeObject } from '../support/operator-plane.js';
-import { backendKey, importedKey, secret, usagePlan } from '../support/resources.js';
-import { sampleKey, shopGrant, shopGroup, shopKey, shopSecret, startShop, type Shop } from '../support/shop.js';
-import { tencentHeaders, type SampleKey } from '../support/tencent-sample.js';
+import type { KubeCondition, KubeObject } from '../support/kubernetes/operator-plane.js';
+import { backendKey, importedKey, secret, usagePlan } from '../support/resources/resources.js';
+import {
+  sampleKey,
+  shopGrant,
+  shopGroup,
+  shopKey,
+  shopSecret,
+  startShop,
+  type Shop,
+} from '../support/kubernetes/shop.js';
+import { tencentHeaders, type SampleKey } from '../support/signing/tencent-sample.js';
 
 const binaries = findKubeBinaries();
 const SOON = { withinMs: 15_000, everyMs: 20 };

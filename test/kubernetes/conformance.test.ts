@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { conformanceServices, failures, LEAST_CASES, runConformance } from '../support/conformance-suite.js';
-import { build, startDataPlane, type DataPlane } from '../support/data-plane.js';
-import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
+import { build, startDataPlane, type DataPlane } from '../support/gateway/data-plane.js';
+import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
 import {
   connectAs,
   createNamespace,
@@ -12,9 +12,9 @@ import {
   installCrds,
   OPERATOR_NAMESPACE,
   type KubeUser,
-} from '../support/kube-operator.js';
+} from '../support/kubernetes/kube-operator.js';
 import { freePort } from '../support/ports.js';
-import { startRedis, type RedisServer } from '../support/redis.js';
+import { startRedis, type RedisServer } from '../support/redis/redis.js';
 
 const binaries = findKubeBinaries();
 const kubectl = process.env['KUBEBUILDER_ASSETS'] ? join(process.env['KUBEBUILDER_ASSETS'], 'kubectl') : 'kubectl';

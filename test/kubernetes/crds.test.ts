@@ -7,7 +7,7 @@ import { crdSchema, type Schema } from '../../src/api/crd.js';
 import { KINDS } from '../../src/api/types.js';
 import { readCrdCases } from '../support/crd-cases.js';
 import { eventually } from '../support/eventually.js';
-import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
+import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
 
 interface Definition {
   readonly metadata: { readonly name: string };

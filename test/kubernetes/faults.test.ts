@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
-import { findKubeBinaries } from '../support/kube-api-server.js';
-import type { OperatorPlane } from '../support/operator-plane.js';
-import { askAll, shopGrant, shopGroup, shopKey, shopSecret, startShop } from '../support/shop.js';
-import { throttleUser } from '../support/throttled-user.js';
+import { findKubeBinaries } from '../support/kubernetes/kube-api-server.js';
+import type { OperatorPlane } from '../support/kubernetes/operator-plane.js';
+import { askAll, shopGrant, shopGroup, shopKey, shopSecret, startShop } from '../support/kubernetes/shop.js';
+import { throttleUser } from '../support/kubernetes/throttled-user.js';
 
 const binaries = findKubeBinaries();
 

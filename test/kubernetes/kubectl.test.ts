@@ -2,10 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { crdSchema, type Schema } from '../../src/api/crd.js';
 import { KINDS } from '../../src/api/types.js';
 import { OUR_TYPES } from '../../src/provider/kubernetes/resource-types.js';
-import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
-import { connectAs, createNamespace, installCrds, type KubeUser } from '../support/kube-operator.js';
-import { createKubectl, findKubectl, type Kubectl } from '../support/kubectl.js';
-import { apiGroup, backendKey, grant, importedKey, toYaml, usagePlan } from '../support/resources.js';
+import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
+import { connectAs, createNamespace, installCrds, type KubeUser } from '../support/kubernetes/kube-operator.js';
+import { createKubectl, findKubectl, type Kubectl } from '../support/kubernetes/kubectl.js';
+import { apiGroup, backendKey, grant, importedKey, toYaml, usagePlan } from '../support/resources/resources.js';
 
 /** `path: description` of every field; items of lists of scalars have none that kubectl would show. */
 function* descriptions(schema: Schema, path: string): Generator<readonly [path: string, description: string]> {

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
-import { startFaultProxy } from '../support/fault-proxy.js';
-import { findKubeBinaries } from '../support/kube-api-server.js';
-import { connectAs } from '../support/kube-operator.js';
-import type { OperatorPlane, Replica } from '../support/operator-plane.js';
-import { ask, askAll, sampleKey, shopGrant, shopGroup, shopKey, startShop } from '../support/shop.js';
-import { startSteadyLoad } from '../support/steady-load.js';
+import { startFaultProxy } from '../support/kubernetes/fault-proxy.js';
+import { findKubeBinaries } from '../support/kubernetes/kube-api-server.js';
+import { connectAs } from '../support/kubernetes/kube-operator.js';
+import type { OperatorPlane, Replica } from '../support/kubernetes/operator-plane.js';
+import { ask, askAll, sampleKey, shopGrant, shopGroup, shopKey, startShop } from '../support/kubernetes/shop.js';
+import { startSteadyLoad } from '../support/envoy/steady-load.js';
 
 const binaries = findKubeBinaries();
 const SOON = { withinMs: 15_000, everyMs: 20 };

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../support/eventually.js';
-import { findKubeBinaries } from '../support/kube-api-server.js';
-import type { OperatorPlane } from '../support/operator-plane.js';
-import { askAll, shopKey, startShop } from '../support/shop.js';
+import { findKubeBinaries } from '../support/kubernetes/kube-api-server.js';
+import type { OperatorPlane } from '../support/kubernetes/operator-plane.js';
+import { askAll, shopKey, startShop } from '../support/kubernetes/shop.js';
 
 const binaries = findKubeBinaries();
 /** Longer than any timeout of watches, Lease and requests. */

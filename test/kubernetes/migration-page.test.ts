@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { codeBlocks, readPage } from '../support/code-blocks.js';
-import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
-import { connectAs, createNamespace, installCrds, type KubeUser } from '../support/kube-operator.js';
-import { createKubectl, findKubectl, type Kubectl } from '../support/kubectl.js';
+import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
+import { connectAs, createNamespace, installCrds, type KubeUser } from '../support/kubernetes/kube-operator.js';
+import { createKubectl, findKubectl, type Kubectl } from '../support/kubernetes/kubectl.js';
 
 const page = readPage('migration.md');
 const binaries = findKubeBinaries();

@@ -3,9 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createAuthority } from '../support/certificate.js';
-import { build, startProgram, type Program } from '../support/data-plane.js';
+import { build, startProgram, type Program } from '../support/gateway/data-plane.js';
 import { eventually } from '../support/eventually.js';
-import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
+import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
 import {
   connectAs,
   createNamespace,
@@ -14,7 +14,7 @@ import {
   type KubeUser,
   LEASE_NAME,
   OPERATOR_NAMESPACE,
-} from '../support/kube-operator.js';
+} from '../support/kubernetes/kube-operator.js';
 import { freePort } from '../support/ports.js';
 import { writeTlsFolder, type TlsFolder } from '../support/tls-folder.js';
 

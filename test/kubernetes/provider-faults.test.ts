@@ -8,9 +8,15 @@ import {
 import type { ReflectorTiming, WatchIncident } from '../../src/provider/kubernetes/reflector.js';
 import type { ResourceType } from '../../src/provider/kubernetes/resource-types.js';
 import { eventually } from '../support/eventually.js';
-import { startFaultProxy, type FaultProxy } from '../support/fault-proxy.js';
-import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
-import { connectAs, createNamespace, grantOperator, installCrds, type KubeUser } from '../support/kube-operator.js';
+import { startFaultProxy, type FaultProxy } from '../support/kubernetes/fault-proxy.js';
+import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
+import {
+  connectAs,
+  createNamespace,
+  grantOperator,
+  installCrds,
+  type KubeUser,
+} from '../support/kubernetes/kube-operator.js';
 import { must } from '../support/must.js';
 
 const binaries = findKubeBinaries();

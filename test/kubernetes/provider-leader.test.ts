@@ -2,8 +2,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { systemClock } from '../../src/lib/clock.js';
 import { createLeaderElector, type LeaderElector } from '../../src/provider/kubernetes/leader-election.js';
 import { eventually } from '../support/eventually.js';
-import { startFaultProxy, type FaultProxy } from '../support/fault-proxy.js';
-import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
+import { startFaultProxy, type FaultProxy } from '../support/kubernetes/fault-proxy.js';
+import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
 import {
   connectAs,
   createNamespace,
@@ -11,7 +11,7 @@ import {
   type KubeUser,
   LEASE_NAME,
   OPERATOR_NAMESPACE,
-} from '../support/kube-operator.js';
+} from '../support/kubernetes/kube-operator.js';
 import { must } from '../support/must.js';
 
 const binaries = findKubeBinaries();

@@ -6,7 +6,7 @@ import {
   type KubernetesProviderOptions,
 } from '../../src/provider/kubernetes/kubernetes-provider.js';
 import { eventually } from '../support/eventually.js';
-import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
+import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
 import {
   connectAs,
   createNamespace,
@@ -14,9 +14,9 @@ import {
   installCrds,
   type KubeUser,
   OPERATOR_NAMESPACE,
-} from '../support/kube-operator.js';
+} from '../support/kubernetes/kube-operator.js';
 import { must } from '../support/must.js';
-import { apiGroup, grant, importedKey, secret } from '../support/resources.js';
+import { apiGroup, grant, importedKey, secret } from '../support/resources/resources.js';
 
 const binaries = findKubeBinaries();
 

@@ -25,10 +25,20 @@ import {
   refusedStatuses,
 } from '../../src/provider/kubernetes/write/status-writer.js';
 import type { Publication } from '../../src/provider/provider.js';
-import { generatedKeyRequests, generateKeyData, type GeneratedKeyRequest } from '../../src/translate/generated-keys.js';
+import {
+  generatedKeyRequests,
+  generateKeyData,
+  type GeneratedKeyRequest,
+} from '../../src/translate/keys/generated-keys.js';
 import { eventually } from '../support/eventually.js';
-import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
-import { connectAs, createNamespace, grantOperator, installCrds, type KubeUser } from '../support/kube-operator.js';
+import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
+import {
+  connectAs,
+  createNamespace,
+  grantOperator,
+  installCrds,
+  type KubeUser,
+} from '../support/kubernetes/kube-operator.js';
 import { must } from '../support/must.js';
 
 const binaries = findKubeBinaries();

@@ -10,7 +10,7 @@ import {
   userClusterRole,
 } from '../../src/provider/kubernetes/rbac.js';
 import { OUR_TYPES, SECRET } from '../../src/provider/kubernetes/resource-types.js';
-import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
+import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
 import {
   connectAs,
   createNamespace,
@@ -18,7 +18,7 @@ import {
   installCrds,
   LEASE_NAME,
   OPERATOR_NAMESPACE,
-} from '../support/kube-operator.js';
+} from '../support/kubernetes/kube-operator.js';
 import { must } from '../support/must.js';
 
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';

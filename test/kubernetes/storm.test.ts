@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
-import { findKubeBinaries } from '../support/kube-api-server.js';
-import type { KubeObject, OperatorPlane } from '../support/operator-plane.js';
+import { findKubeBinaries } from '../support/kubernetes/kube-api-server.js';
+import type { KubeObject, OperatorPlane } from '../support/kubernetes/operator-plane.js';
 import { randomFrom, shuffled } from '../support/random.js';
-import { ask, shopGrant, shopGroup, shopKey, startShop } from '../support/shop.js';
+import { ask, shopGrant, shopGroup, shopKey, startShop } from '../support/kubernetes/shop.js';
 
 const binaries = findKubeBinaries();
 const KILLS = 50;

@@ -20,8 +20,14 @@ import { aggregatedDiscoveryService } from '../../src/xds/server/service.js';
 import { createSnapshot } from '../../src/xds/snapshot.js';
 import { createAuthority } from '../support/certificate.js';
 import { eventually } from '../support/eventually.js';
-import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kube-api-server.js';
-import { connectAs, createNamespace, type KubeUser, LEASE_NAME, OPERATOR_NAMESPACE } from '../support/kube-operator.js';
+import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
+import {
+  connectAs,
+  createNamespace,
+  type KubeUser,
+  LEASE_NAME,
+  OPERATOR_NAMESPACE,
+} from '../support/kubernetes/kube-operator.js';
 import { must } from '../support/must.js';
 
 const binaries = findKubeBinaries();

@@ -2,13 +2,13 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { startBackend, type RecordingBackend } from '../support/backend.js';
-import { build, startDataPlane, type DataPlane } from '../support/data-plane.js';
+import { startBackend, type RecordingBackend } from '../support/gateway/backend.js';
+import { build, startDataPlane, type DataPlane } from '../support/gateway/data-plane.js';
 import { eventually } from '../support/eventually.js';
-import { jdcloudHeaders } from '../support/jdcloud-signed.js';
+import { jdcloudHeaders } from '../support/signing/jdcloud-signed.js';
 import { must } from '../support/must.js';
-import { startRedis, type RedisServer } from '../support/redis.js';
-import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources.js';
+import { startRedis, type RedisServer } from '../support/redis/redis.js';
+import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../support/resources/resources.js';
 
 const KEY = { keyId: 'AKauthorizerkills001', secret: 'authorizer-kills-secret' };
 const KILLS = 50;

@@ -6,7 +6,7 @@ import { slotOf } from '../../src/ratelimit/redis/slot.js';
 import { createRedisStore, type RedisStore } from '../../src/ratelimit/redis/store.js';
 import { admission, describeCounterStore, hammer, quota, redisClients, unique } from '../contract/store-suite.js';
 import { eventually } from '../support/eventually.js';
-import { type RedisClusterServers, type RedisServer, startCluster } from '../support/redis.js';
+import { type RedisClusterServers, type RedisServer, startCluster } from '../support/redis/redis.js';
 
 describeCounterStore(
   'Cluster',

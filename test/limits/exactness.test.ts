@@ -4,7 +4,7 @@ import { quota, unique } from '../contract/store-suite.js';
 import type { RedisPlace } from '../../src/ratelimit/redis/store.js';
 import type { LimiterResult } from '../support/processes/limiter.js';
 import { startProcess, type TestProcess } from '../support/processes/spawn.js';
-import { type RedisServer, startCluster, startRedis } from '../support/redis.js';
+import { type RedisServer, startCluster, startRedis } from '../support/redis/redis.js';
 
 const PROCESSES = 4;
 const IN_FLIGHT = 64;

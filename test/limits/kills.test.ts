@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { quota, unique } from '../contract/store-suite.js';
 import { startProcess } from '../support/processes/spawn.js';
-import { memoryFolder, type RedisServer, startRedis } from '../support/redis.js';
+import { memoryFolder, type RedisServer, startRedis } from '../support/redis/redis.js';
 
 const KILLS_OF_REDIS = 20;
 const KILLS_OF_AUTHORIZERS = 50;

@@ -3,9 +3,9 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { CheckRequest } from '../../src/authz/request.js';
 import { decodeCheckRequest, encodeDecision } from '../../src/authz/transport/messages.js';
-import { createGate, NOW_MS } from '../support/authz-check.js';
-import { EVERYTHING, fixture, signedBy } from '../support/authz-fixture.js';
-import { buildRequest } from '../support/authz-request.js';
+import { createGate, NOW_MS } from '../support/authz/authz-check.js';
+import { EVERYTHING, fixture, signedBy } from '../support/authz/authz-fixture.js';
+import { buildRequest } from '../support/authz/authz-request.js';
 
 /** Without `Allow` for dates and with all dialects on: the widest door that is still a door. */
 const gate = createGate(

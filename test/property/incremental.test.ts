@@ -17,15 +17,15 @@ import { decodeEpoch } from '../../src/policy/decode.js';
 import { encodePolicy } from '../../src/policy/encode.js';
 import { summarize } from '../../src/policy/epoch.js';
 import { CONTENT_TYPES, EPOCH_TYPE, POLICY_RESOURCE_TYPES } from '../../src/policy/resource-types.js';
-import { hostsOf } from '../../src/xds/render/mounts.js';
-import { leavesOf, routeTree, type Leaf } from '../../src/xds/render/route-tree.js';
+import { hostsOf } from '../../src/xds/render/routes/mounts.js';
+import { leavesOf, routeTree, type Leaf } from '../../src/xds/render/routes/route-tree.js';
 import { DEFAULT_RENDER_OPTIONS } from '../../src/xds/render/options.js';
 import { renderSnapshot } from '../../src/xds/render/snapshot.js';
 import { DeltaStream } from '../../src/xds/server/delta-stream.js';
 import { createPlane } from '../../src/xds/server/plane.js';
 import { createSnapshot, diffSnapshots, type Snapshot, type TypeDiff } from '../../src/xds/snapshot.js';
-import { buildModel } from '../support/authz-model.js';
-import { buildModel as buildEnvoyModel } from '../support/xds-model.js';
+import { buildModel } from '../support/authz/authz-model.js';
+import { buildModel as buildEnvoyModel } from '../support/envoy/xds-model.js';
 
 const index = (max: number) => fc.nat({ max: max - 1 });
 

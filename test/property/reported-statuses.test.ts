@@ -10,7 +10,7 @@ import {
   withProgrammed,
   type LimiterState,
   type ProgrammedOutcome,
-} from '../../src/translate/status.js';
+} from '../../src/translate/statuses/status.js';
 import type { ObjectStatus } from '../../src/translate/translation.js';
 
 const OBJECTS = ['ApiGroup', 'SignatureKey', 'UsagePlan'].flatMap((kind) =>

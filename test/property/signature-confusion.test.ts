@@ -13,7 +13,7 @@ import {
   targetForm,
   valueForm,
   type Scheme as DocumentedScheme,
-} from '../support/documented-form.js';
+} from '../support/signing/documented-form.js';
 import { optionsFor } from '../vectors/labels.js';
 
 interface Scheme {

@@ -2,7 +2,14 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Verification, WireRequest } from '../../src/signature/dialect.js';
 import { DIALECTS } from '../../src/signature/dialects.js';
-import { changedTexts, judge, outcomeOf, readBases, withHeader, type Base } from '../support/signature-mutants.js';
+import {
+  changedTexts,
+  judge,
+  outcomeOf,
+  readBases,
+  withHeader,
+  type Base,
+} from '../support/signing/signature-mutants.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'get', 'Post', 'GETX', ''];
 const TARGET_BYTES = ['%', '+', '&', '=', '/', ';', '?', 'a', '%20', '%25', '%26'];

@@ -14,7 +14,7 @@ import type { CounterStore } from '../../ratelimit/store.js';
 import type { ResourceSet } from '../../resources/resource-set.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
-import type { ProgrammedOutcome } from '../../translate/status.js';
+import type { ProgrammedOutcome } from '../../translate/statuses/status.js';
 import { createTranslationMemo, translate } from '../../translate/translate.js';
 import type { ObjectStatus, TranslateContext, Translation } from '../../translate/translation.js';
 import type { RenderOptions } from '../../xds/render/options.js';

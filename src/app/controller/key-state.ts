@@ -21,7 +21,7 @@ import {
   generateKeyData,
   type GeneratedKeyRequest,
   type KeySecretData,
-} from '../../translate/generated-keys.js';
+} from '../../translate/keys/generated-keys.js';
 
 export interface KeyStateEvents {
   /** A key was generated or rotated; names only. */

@@ -3,7 +3,12 @@
  * worked out anew and named, the others keep their identity.
  */
 import type { ObjectStatus } from '../../translate/translation.js';
-import { withLimiter, withProgrammed, type LimiterState, type ProgrammedOutcome } from '../../translate/status.js';
+import {
+  withLimiter,
+  withProgrammed,
+  type LimiterState,
+  type ProgrammedOutcome,
+} from '../../translate/statuses/status.js';
 
 /** Statuses that are new, and objects that are gone, by `Kind/namespace/name`. */
 export interface StatusChanges {

@@ -5,9 +5,9 @@ import type { Config } from '../../config/settings.js';
 import { BootstrapSchema } from '../../gen/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import { DiscoveryResponseSchema } from '../../gen/envoy/service/discovery/v3/discovery_pb.js';
 import { toEnvoyJson } from '../../xds/registry.js';
-import { renderBootstrap } from '../../xds/render/bootstrap.js';
+import { renderBootstrap } from '../../xds/render/bootstrap/bootstrap.js';
 import { DEFAULT_MAX_DOWNSTREAM_CONNECTIONS } from '../../xds/render/options.js';
-import { xdsSecrets } from '../../xds/render/xds-tls.js';
+import { xdsSecrets } from '../../xds/render/clusters/xds-tls.js';
 import { HEALTH_SERVICE } from '../../xds/server/health-service.js';
 import { nodeIdOf, socketPathOf } from '../authorizer/authorizer-worker.js';
 

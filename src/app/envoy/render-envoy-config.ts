@@ -5,10 +5,10 @@ import type { Config } from '../../config/settings.js';
 import { BootstrapSchema } from '../../gen/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import type { Model } from '../../model/model.js';
 import { toEnvoyJson } from '../../xds/registry.js';
-import { renderBootstrap } from '../../xds/render/bootstrap.js';
+import { renderBootstrap } from '../../xds/render/bootstrap/bootstrap.js';
 import { DEFAULT_MAX_DOWNSTREAM_CONNECTIONS } from '../../xds/render/options.js';
 import { renderSnapshot } from '../../xds/render/snapshot.js';
-import { renderStaticConfig } from '../../xds/render/static-config.js';
+import { renderStaticConfig } from '../../xds/render/bootstrap/static-config.js';
 import { renderOptions } from '../context.js';
 
 /** @param socketFolder where the sockets of authorizer, controller and Envoy's admin address would be. */

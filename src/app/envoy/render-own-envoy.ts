@@ -12,7 +12,7 @@ import type { Model } from '../../model/model.js';
 import { EXT_AUTHZ_FILTER } from '../../xds/names.js';
 import { toEnvoyJson } from '../../xds/registry.js';
 import type { AuthorizerAddress } from '../../xds/render/options.js';
-import { renderForOwnEnvoy } from '../../xds/render/own-envoy.js';
+import { renderForOwnEnvoy } from '../../xds/render/bootstrap/own-envoy.js';
 import { renderOptions } from '../context.js';
 
 export type OwnEnvoyPart = 'listener' | 'filter' | 'routes' | 'clusters' | 'secrets';

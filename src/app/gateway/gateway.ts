@@ -21,7 +21,7 @@ import { EMPTY_MODEL } from '../../model/model.js';
 import { createFileProvider } from '../../provider/file/file-provider.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
-import { renderBootstrap } from '../../xds/render/bootstrap.js';
+import { renderBootstrap } from '../../xds/render/bootstrap/bootstrap.js';
 import { DEFAULT_MAX_DOWNSTREAM_CONNECTIONS } from '../../xds/render/options.js';
 import { createAdsServer } from '../../xds/server/ads-server.js';
 import { parseAccessLogLine, type AccessLogEntry } from './access-log.js';

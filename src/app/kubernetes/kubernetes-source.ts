@@ -17,7 +17,11 @@ import { createStatusWriter, refusedStatuses } from '../../provider/kubernetes/w
 import type { InputProblem, Provider } from '../../provider/provider.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
-import { generatedKeyRequests, generateKeyData, type GeneratedKeyRequest } from '../../translate/generated-keys.js';
+import {
+  generatedKeyRequests,
+  generateKeyData,
+  type GeneratedKeyRequest,
+} from '../../translate/keys/generated-keys.js';
 import { clusterTranslateContext } from '../context.js';
 import type { ControllerSource, Leadership, LeadershipEvents, StatusSink } from '../controller/controller-source.js';
 import { createRefusalEvents } from './refusal-events.js';

@@ -14,7 +14,7 @@ import { readStored, type StoredObject } from '../../provider/kubernetes/stored-
 import { isRecord } from '../../resources/core-resources.js';
 import { createResourceSet, keyOf, type AnyResource } from '../../resources/resource-set.js';
 import { StandInSecret } from '../../resources/stand-in-secret.js';
-import { secretNameOf } from '../../translate/generated-keys.js';
+import { secretNameOf } from '../../translate/keys/generated-keys.js';
 import { translate } from '../../translate/translate.js';
 import { clusterTranslateContext } from '../context.js';
 import { listAll } from './list-all.js';

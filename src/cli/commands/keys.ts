@@ -35,7 +35,7 @@ export function addKeysCommand(program: Command, io: CommandIo): void {
 async function readKeys(dir: string, flags: SettingFlags, io: CommandIo): Promise<KeyRow[]> {
   const [{ loadFolder }, { secretNameOf }] = await Promise.all([
     import('../load-folder.js'),
-    import('../../translate/generated-keys.js'),
+    import('../../translate/keys/generated-keys.js'),
     import('node:path'),
   ]);
   const { resources, translation, folder, keyFiles, madeUpKeys } = await loadFolder(dir, readSettings(flags, io), io);

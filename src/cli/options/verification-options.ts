@@ -2,7 +2,7 @@
 import type { ApiGroupVerification } from '../../api/types.js';
 import { AppError } from '../../lib/errors.js';
 import type { VerificationOptions } from '../../signature/dialect.js';
-import { mergeVerification } from '../../translate/settings.js';
+import { mergeVerification } from '../../translate/groups/settings.js';
 
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   dialects: ['JDCloud', 'Huawei', 'Tencent', 'TencentApplication'],

@@ -8,11 +8,11 @@ import type { Backend, Model } from '../../model/model.js';
 import { clusterName, HTTPS_CERTIFICATE, ROUTE_CONFIGURATION } from '../names.js';
 import { CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE } from '../resource-types.js';
 import { createSnapshot, versioned, versionedAny, type Snapshot, type VersionedResource } from '../snapshot.js';
-import { backendsOf, isDnsBackend, renderCluster } from './cluster.js';
-import { renderListeners } from './listener.js';
+import { backendsOf, isDnsBackend, renderCluster } from './clusters/cluster.js';
+import { renderListeners } from './listeners/listener.js';
 import type { RenderOptions } from './options.js';
-import { packRouteConfiguration } from './routes.js';
-import { certificateSecret } from './tls.js';
+import { packRouteConfiguration } from './routes/routes.js';
+import { certificateSecret } from './clusters/tls.js';
 
 /** A new name is looked up before its cluster serves; routes to it wait that long after the ACK. */
 const DNS_SETTLE_MS = 200;

@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { expect } from '@jest/globals';
 import { parse } from 'yaml';
 import type { Decision } from '../../../src/authz/decision.js';
-import { createGate } from '../../support/authz-check.js';
-import type { ModelInput } from '../../support/authz-model.js';
-import { buildRequest, type RequestInput } from '../../support/authz-request.js';
+import { createGate } from '../../support/authz/authz-check.js';
+import type { ModelInput } from '../../support/authz/authz-model.js';
+import { buildRequest, type RequestInput } from '../../support/authz/authz-request.js';
 import { goldenTests } from '../../support/golden.js';
 
 interface Input {

@@ -12,7 +12,7 @@ import { PolicyStaging } from '../../../src/policy/staging.js';
 import { silentLogger } from '../../../src/telemetry/logger.js';
 import { createAdsListener, type AdsListener } from '../../../src/xds/server/ads-server.js';
 import { createPlane, type NodeEvent, type Plane } from '../../../src/xds/server/plane.js';
-import { buildModel } from '../../support/authz-model.js';
+import { buildModel } from '../../support/authz/authz-model.js';
 import { eventually } from '../../support/eventually.js';
 
 const LEAVE_WITHIN_MS = 2_000;

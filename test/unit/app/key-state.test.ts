@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import type { SignatureKey } from '../../../src/api/types.js';
 import { completeInMemory, openKeyState, readKeyState, type KeyState } from '../../../src/app/controller/key-state.js';
 import { createResourceSet, type ResourceSet } from '../../../src/resources/resource-set.js';
-import { generatedSecretName } from '../../../src/translate/generated-keys.js';
+import { generatedSecretName } from '../../../src/translate/keys/generated-keys.js';
 
 const NOW_MS = Date.UTC(2026, 0, 1);
 const SECRET = generatedSecretName('partner');

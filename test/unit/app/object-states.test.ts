@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { ObjectStates } from '../../../src/app/controller/object-states.js';
 import type { Api, Environment, Group } from '../../../src/model/model.js';
 import { encodePolicy } from '../../../src/policy/encode.js';
-import { buildModel, type ModelInput } from '../../support/authz-model.js';
+import { buildModel, type ModelInput } from '../../support/authz/authz-model.js';
 
 const OBJECTS = new Map(
   [

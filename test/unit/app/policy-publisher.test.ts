@@ -6,7 +6,7 @@ import { decodeEpoch, type Epoch } from '../../../src/policy/decode.js';
 import { encodePolicy } from '../../../src/policy/encode.js';
 import { CONTENT_TYPES, EPOCH_TYPE, POLICY_RESOURCE_TYPES } from '../../../src/policy/resource-types.js';
 import { createPlane, type Plane } from '../../../src/xds/server/plane.js';
-import { buildModel } from '../../support/authz-model.js';
+import { buildModel } from '../../support/authz/authz-model.js';
 
 /** A group whose APIs are under these routes. */
 const model = (routes: Readonly<Record<string, string>>): Model =>

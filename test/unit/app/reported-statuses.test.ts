@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { ReportedStatuses } from '../../../src/app/controller/reported-statuses.js';
-import type { LimiterState, ProgrammedOutcome } from '../../../src/translate/status.js';
+import type { LimiterState, ProgrammedOutcome } from '../../../src/translate/statuses/status.js';
 import type { ObjectStatus } from '../../../src/translate/translation.js';
 
 const HEALTHY: LimiterState = { mode: 'Single', healthy: true, message: '' };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { compileApis } from '../../../src/authz/table/api-matcher.js';
 import type { Api, PathMatch } from '../../../src/model/model.js';
-import { buildModel, type ApiInput } from '../../support/authz-model.js';
+import { buildModel, type ApiInput } from '../../support/authz/authz-model.js';
 
 const apisOf = (apis: readonly ApiInput[]): readonly Api[] =>
   buildModel({ groups: [{ key: 'team/orders', environments: [{ name: 'release', apis }] }] }).groups[0]!

@@ -4,9 +4,9 @@ import { createHmac } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import type { Decision } from '../../../src/authz/decision.js';
-import { createGate, type Gate } from '../../support/authz-check.js';
-import type { ModelInput } from '../../support/authz-model.js';
-import { buildRequest, type RequestInput } from '../../support/authz-request.js';
+import { createGate, type Gate } from '../../support/authz/authz-check.js';
+import type { ModelInput } from '../../support/authz/authz-model.js';
+import { buildRequest, type RequestInput } from '../../support/authz/authz-request.js';
 
 interface Expectation {
   readonly status: number;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Access } from '../../../src/model/model.js';
-import { createGate, NOW_MS } from '../../support/authz-check.js';
-import { APP, EVERYTHING, fixture, GRANT, SIGNED } from '../../support/authz-fixture.js';
-import type { GrantInput, PlanInput } from '../../support/authz-model.js';
+import { createGate, NOW_MS } from '../../support/authz/authz-check.js';
+import { APP, EVERYTHING, fixture, GRANT, SIGNED } from '../../support/authz/authz-fixture.js';
+import type { GrantInput, PlanInput } from '../../support/authz/authz-model.js';
 
 const TARGET = '/orders/release/x';
 const PLAN: PlanInput = { key: 'team/plan', callerKeys: [APP.key], targets: GRANT.targets };

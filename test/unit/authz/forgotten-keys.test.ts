@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { createAuthorizer } from '../../../src/authz/authorizer.js';
 import { createMemoryStore } from '../../../src/ratelimit/memory.js';
 import { derivedKey, trustScope } from '../../../src/signature/jdcloud/derived-key.js';
-import { buildModel, type ModelInput } from '../../support/authz-model.js';
+import { buildModel, type ModelInput } from '../../support/authz/authz-model.js';
 
 const NOW_MS = Date.parse('2026-11-20T10:00:00Z');
 const caller = { keyId: 'caller-id', secret: 'caller-secret' };

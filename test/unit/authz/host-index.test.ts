@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { otherReadings } from '../../../src/authz/guard/path.js';
 import { indexHosts } from '../../../src/authz/table/host-index.js';
 import type { Group } from '../../../src/model/model.js';
-import { buildModel, type EnvironmentInput } from '../../support/authz-model.js';
+import { buildModel, type EnvironmentInput } from '../../support/authz/authz-model.js';
 
 const group = (
   name: string,

@@ -3,9 +3,9 @@ import type { Decision } from '../../../src/authz/decision.js';
 import { StoreUnavailableError } from '../../../src/ratelimit/errors.js';
 import type { CounterStore } from '../../../src/ratelimit/store.js';
 import type { Plan } from '../../../src/model/model.js';
-import { createGate, NOW_MS } from '../../support/authz-check.js';
-import { APP, EVERYTHING, fixture, GRANT, signedBy, SIGNED } from '../../support/authz-fixture.js';
-import type { ApiInput, PlanInput } from '../../support/authz-model.js';
+import { createGate, NOW_MS } from '../../support/authz/authz-check.js';
+import { APP, EVERYTHING, fixture, GRANT, signedBy, SIGNED } from '../../support/authz/authz-fixture.js';
+import type { ApiInput, PlanInput } from '../../support/authz/authz-model.js';
 
 const TARGET = '/orders/release/x';
 const RATE = { name: 'rps', requests: 500, intervalMs: 1000, burst: 2, scope: 'Key' } as const;

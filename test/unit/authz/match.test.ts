@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { createGate } from '../../support/authz-check.js';
-import { EVERYTHING, fixture, SIGNED } from '../../support/authz-fixture.js';
-import type { ApiInput, EnvironmentInput, ModelInput } from '../../support/authz-model.js';
-import type { RequestInput } from '../../support/authz-request.js';
+import { createGate } from '../../support/authz/authz-check.js';
+import { EVERYTHING, fixture, SIGNED } from '../../support/authz/authz-fixture.js';
+import type { ApiInput, EnvironmentInput, ModelInput } from '../../support/authz/authz-model.js';
+import type { RequestInput } from '../../support/authz/authz-request.js';
 
 const outcome = async (model: ModelInput, request: Partial<RequestInput> & { target: string }): Promise<string> => {
   const decision = await createGate(model).send({ ...SIGNED, ...request });

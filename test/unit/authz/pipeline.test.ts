@@ -6,10 +6,10 @@ import type { CheckRequest } from '../../../src/authz/request.js';
 import { buildTable, type Table } from '../../../src/authz/table/table.js';
 import { createMemoryStore } from '../../../src/ratelimit/memory.js';
 import type { CounterStore } from '../../../src/ratelimit/store.js';
-import { createGate, NOW_MS } from '../../support/authz-check.js';
-import { APP, EVERYTHING, fixture, GRANT, signedBy } from '../../support/authz-fixture.js';
-import { buildModel, type ModelInput } from '../../support/authz-model.js';
-import { buildRequest } from '../../support/authz-request.js';
+import { createGate, NOW_MS } from '../../support/authz/authz-check.js';
+import { APP, EVERYTHING, fixture, GRANT, signedBy } from '../../support/authz/authz-fixture.js';
+import { buildModel, type ModelInput } from '../../support/authz/authz-model.js';
+import { buildRequest } from '../../support/authz/authz-request.js';
 
 const boom = (): never => {
   throw new Error('boom');

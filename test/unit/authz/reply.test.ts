@@ -3,9 +3,9 @@ import type { Deny } from '../../../src/authz/decision.js';
 import { denied, internalError } from '../../../src/authz/phases/reply.js';
 import { UNKNOWN_SCOPE, type Refused, type Scope } from '../../../src/authz/phases/refused.js';
 import { REASONS, type DenyReason } from '../../../src/lib/reason.js';
-import { NOW_MS } from '../../support/authz-check.js';
-import { signedBy } from '../../support/authz-fixture.js';
-import { buildRequest, type RequestInput } from '../../support/authz-request.js';
+import { NOW_MS } from '../../support/authz/authz-check.js';
+import { signedBy } from '../../support/authz/authz-fixture.js';
+import { buildRequest, type RequestInput } from '../../support/authz/authz-request.js';
 
 const REASON_WORDS = Object.keys(REASONS) as DenyReason[];
 const scope = (change: Partial<Scope> = {}): Scope => ({

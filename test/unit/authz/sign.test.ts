@@ -2,12 +2,12 @@ import { describe, expect, test } from '@jest/globals';
 import type { Allow } from '../../../src/authz/decision.js';
 import { Redacted } from '../../../src/lib/redacted.js';
 import { basic } from '../../../src/signature/basic/scheme.js';
-import { VERIFICATION, type ApiInput, type BackendSignatureInput } from '../../support/authz-model.js';
+import { VERIFICATION, type ApiInput, type BackendSignatureInput } from '../../support/authz/authz-model.js';
 import { verifyRequest } from '../../../src/signature/verify.js';
 import type { WireRequest } from '../../../src/signature/dialect.js';
-import { createGate, NOW_MS } from '../../support/authz-check.js';
-import { APP, EVERYTHING, fixture, GRANT, SIGNED } from '../../support/authz-fixture.js';
-import { buildRequest, type RequestInput } from '../../support/authz-request.js';
+import { createGate, NOW_MS } from '../../support/authz/authz-check.js';
+import { APP, EVERYTHING, fixture, GRANT, SIGNED } from '../../support/authz/authz-fixture.js';
+import { buildRequest, type RequestInput } from '../../support/authz/authz-request.js';
 
 const TARGET = '/orders/release/x?b=2&a=1%7e';
 const at = (seconds: number): string => new Date(NOW_MS + seconds * 1000).toISOString();

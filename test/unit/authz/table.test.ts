@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { buildTable, dropRetired } from '../../../src/authz/table/table.js';
 import type { Model } from '../../../src/model/model.js';
-import { createGate } from '../../support/authz-check.js';
-import { APP, EVERYTHING, fixture, GRANT, SIGNED } from '../../support/authz-fixture.js';
-import { buildModel, type ApiInput } from '../../support/authz-model.js';
+import { createGate } from '../../support/authz/authz-check.js';
+import { APP, EVERYTHING, fixture, GRANT, SIGNED } from '../../support/authz/authz-fixture.js';
+import { buildModel, type ApiInput } from '../../support/authz/authz-model.js';
 
 const ORDERS: ApiInput = { name: 'orders', path: { type: 'Prefix', value: '/orders' } };
 const ITEMS: ApiInput = { name: 'items', path: { type: 'Prefix', value: '/items' } };

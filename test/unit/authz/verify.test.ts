@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { createGate, NOW_MS } from '../../support/authz-check.js';
-import { APP, EVERYTHING, fixture, SECRET, signedBy, SIGNED } from '../../support/authz-fixture.js';
-import type { CallerKeyInput } from '../../support/authz-model.js';
-import type { RequestInput } from '../../support/authz-request.js';
+import { createGate, NOW_MS } from '../../support/authz/authz-check.js';
+import { APP, EVERYTHING, fixture, SECRET, signedBy, SIGNED } from '../../support/authz/authz-fixture.js';
+import type { CallerKeyInput } from '../../support/authz/authz-model.js';
+import type { RequestInput } from '../../support/authz/authz-request.js';
 
 const TARGET = '/orders/release/x';
 const at = (seconds: number): string => new Date(NOW_MS + seconds * 1000).toISOString();

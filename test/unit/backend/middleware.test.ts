@@ -8,7 +8,12 @@ import {
   type GatewayMiddlewareOptions,
   type GatewayRefusal,
 } from '../../../src/backend/index.js';
-import { sendTo as send, signedByGateway, withHeader, type SignedRequest } from '../../support/gateway-signed.js';
+import {
+  sendTo as send,
+  signedByGateway,
+  withHeader,
+  type SignedRequest,
+} from '../../support/signing/gateway-signed.js';
 
 const KEY: BackendKey = { type: 'HMAC', dialect: 'JDCloud', keyId: 'orders-backend', secret: 'secret-of-the-backend' };
 const BODY = Buffer.from([0, 255, 10, 128]);

@@ -14,7 +14,7 @@ import {
   withHeader,
   type SignedInput,
   type SignedRequest,
-} from '../../support/gateway-signed.js';
+} from '../../support/signing/gateway-signed.js';
 
 const NOW_MS = Date.UTC(2026, 4, 6, 7, 8, 9);
 const SKEW_MS = 300_000;

@@ -14,7 +14,7 @@ import {
 } from '../../../src/policy/resource-types.js';
 import { PolicyStaging, type PolicyResponse, type StagingResult } from '../../../src/policy/staging.js';
 import type { Resources, VersionedResource } from '../../../src/xds/snapshot.js';
-import { buildModel, type ModelInput } from '../../support/authz-model.js';
+import { buildModel, type ModelInput } from '../../support/authz/authz-model.js';
 
 const INPUT: ModelInput = {
   callerKeys: [

@@ -8,7 +8,7 @@ import { createFileProvider } from '../../../src/provider/file/file-provider.js'
 import type { Provider, Publication } from '../../../src/provider/provider.js';
 import { eventually } from '../../support/eventually.js';
 import { must } from '../../support/must.js';
-import { apiGroup, toYaml, urlBackend } from '../../support/resources.js';
+import { apiGroup, toYaml, urlBackend } from '../../support/resources/resources.js';
 
 const key = (name: string, spec = 'usage: Backend, type: HMAC') => `apiVersion: countersign.dev/v1alpha1
 kind: SignatureKey

@@ -7,7 +7,7 @@ import { comparePlans } from '../../../src/model/model.js';
 import { Folder } from '../../../src/provider/file/folder.js';
 import { type FolderMemory, NO_MEMORY, readMemory, writeMemory } from '../../../src/provider/file/folder-memory.js';
 import { translate } from '../../../src/translate/translate.js';
-import { apiGroup, importedKey, toYaml, urlBackend, usagePlan } from '../../support/resources.js';
+import { apiGroup, importedKey, toYaml, urlBackend, usagePlan } from '../../support/resources/resources.js';
 
 const START_MS = Date.parse('2027-01-01T00:00:00Z');
 let path: string;

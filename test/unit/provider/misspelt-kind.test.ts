@@ -7,7 +7,7 @@ import type { Model } from '../../../src/model/model.js';
 import type { Publication } from '../../../src/provider/provider.js';
 import { Folder } from '../../../src/provider/file/folder.js';
 import { translate } from '../../../src/translate/translate.js';
-import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../../support/resources.js';
+import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../../support/resources/resources.js';
 
 let path: string;
 let folder: Folder;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Plan } from '../../../src/model/model.js';
 import { Folder } from '../../../src/provider/file/folder.js';
 import { translate } from '../../../src/translate/translate.js';
-import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../../support/resources.js';
+import { apiGroup, grant, importedKey, toYaml, urlBackend, usagePlan } from '../../support/resources/resources.js';
 
 let path: string;
 let folder: Folder;

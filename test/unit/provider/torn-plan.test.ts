@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Folder } from '../../../src/provider/file/folder.js';
 import { tornObjects } from '../../../src/provider/file/torn-manifest.js';
 import { translate } from '../../../src/translate/translate.js';
-import { apiGroup, grant, importedKey, toYaml, urlBackend } from '../../support/resources.js';
+import { apiGroup, grant, importedKey, toYaml, urlBackend } from '../../support/resources/resources.js';
 
 let path: string;
 const write = (file: string, text: string) => writeFileSync(join(path, file), text);

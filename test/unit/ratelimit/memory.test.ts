@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { createMemoryStore } from '../../../src/ratelimit/memory.js';
 import { StoreUnavailableError } from '../../../src/ratelimit/errors.js';
-import { randomCase, rateOracle, seededRandom } from '../../support/rate-oracle.js';
+import { randomCase, rateOracle, seededRandom } from '../../support/redis/rate-oracle.js';
 
 const quota = { counter: 'c', limit: 2, timeZone: 'Asia/Shanghai', shadow: false } as const;
 const bare = { subject: 's', token: 't', rates: [], quotas: [] };

@@ -4,7 +4,7 @@ import { parseManifest } from '../../../src/provider/file/manifest.js';
 import { readObjects } from '../../../src/provider/file/manifest-objects.js';
 import { createResourceSet } from '../../../src/resources/resource-set.js';
 import { translate } from '../../../src/translate/translate.js';
-import { apiGroup, importedKey, toYaml } from '../../support/resources.js';
+import { apiGroup, importedKey, toYaml } from '../../support/resources/resources.js';
 
 const KEY_ID = 'AKFOREIGN0001';
 const PAIR_ID = 'PAFOREIGN0001';

@@ -11,7 +11,7 @@ import {
   isOwnId,
   type GeneratedKeyRequest,
   type KeySecretData,
-} from '../../../src/translate/generated-keys.js';
+} from '../../../src/translate/keys/generated-keys.js';
 import { must } from '../../support/must.js';
 
 const key = (spec: Partial<SignatureKey['spec']> = {}): SignatureKey => ({

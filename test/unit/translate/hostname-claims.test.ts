@@ -1,6 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type HostnameClaim, mayClaimHostname, resolveHostnameClaims } from '../../../src/translate/hostname-claims.js';
+import {
+  type HostnameClaim,
+  mayClaimHostname,
+  resolveHostnameClaims,
+} from '../../../src/translate/groups/hostname-claims.js';
 
 const claim = (key: string, basePath: string, createdMs?: number, hostname = 'api.example.com'): HostnameClaim => {
   const [namespace = '', name = ''] = key.split('/');

@@ -6,8 +6,8 @@ import type { Api, Model } from '../../../src/model/model.js';
 import type { GroupRemains } from '../../../src/resources/remains.js';
 import { createResourceSet, withRemains } from '../../../src/resources/resource-set.js';
 import { translate } from '../../../src/translate/translate.js';
-import { hostsOf } from '../../../src/xds/render/mounts.js';
-import { apiGroup } from '../../support/resources.js';
+import { hostsOf } from '../../../src/xds/render/routes/mounts.js';
+import { apiGroup } from '../../support/resources/resources.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 

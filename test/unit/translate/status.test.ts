@@ -1,5 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
-import { objectStatus, Problems, type ProgrammedOutcome, withProgrammed } from '../../../src/translate/status.js';
+import {
+  objectStatus,
+  Problems,
+  type ProgrammedOutcome,
+  withProgrammed,
+} from '../../../src/translate/statuses/status.js';
 
 const resource = { kind: 'ApiGroup', metadata: { namespace: 'shop', name: 'orders', generation: 4 } };
 const ready = (

@@ -2,10 +2,10 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { compileApis } from '../../../src/authz/table/api-matcher.js';
 import type { Environment } from '../../../src/model/model.js';
-import { hostsOf, type Entry, type Host } from '../../../src/xds/render/mounts.js';
-import { templateRegex } from '../../../src/xds/render/regex.js';
-import { routeTree, type Leaf } from '../../../src/xds/render/route-tree.js';
-import { buildModel, type ApiInput, type GroupInput } from '../../support/xds-model.js';
+import { hostsOf, type Entry, type Host } from '../../../src/xds/render/routes/mounts.js';
+import { templateRegex } from '../../../src/xds/render/routes/regex.js';
+import { routeTree, type Leaf } from '../../../src/xds/render/routes/route-tree.js';
+import { buildModel, type ApiInput, type GroupInput } from '../../support/envoy/xds-model.js';
 
 interface Request {
   readonly path: string;

@@ -4,7 +4,7 @@ import { ClusterSchema } from '../../../src/gen/envoy/config/cluster/v3/cluster_
 import { renderSnapshot } from '../../../src/xds/render/snapshot.js';
 import { CLUSTER_TYPE, ENVOY_RESOURCE_TYPES, LISTENER_TYPE, ROUTE_TYPE } from '../../../src/xds/resource-types.js';
 import { createSnapshot, diffSnapshots, EMPTY_SNAPSHOT, mergeSnapshots, versioned } from '../../../src/xds/snapshot.js';
-import { buildModel, type ModelInput } from '../../support/xds-model.js';
+import { buildModel, type ModelInput } from '../../support/envoy/xds-model.js';
 
 const OPTIONS = {
   http: { address: '127.0.0.1', port: 8080 },
