@@ -10,9 +10,6 @@ export const HTTPS_LISTENER = 'https';
 /** Secret resource that names the certificate files of the https listener; it holds no key material. */
 export const HTTPS_CERTIFICATE = 'https-certificate';
 
-/** Host name that the kubelet asks for. No ApiGroup can claim it: their host names have no underscore. */
-export const READINESS_HOST = '_readiness';
-
 /** Static clusters of the bootstrap. */
 export const AUTHZ_CLUSTER = 'countersign-authz';
 export const XDS_CLUSTER = 'countersign-xds';

@@ -76,7 +76,7 @@ export interface Container {
   readonly securityContext?: unknown;
   readonly lifecycle?: unknown;
   readonly ports?: readonly unknown[];
-  readonly readinessProbe?: { readonly httpGet?: unknown };
+  readonly readinessProbe?: { readonly tcpSocket?: { readonly port?: unknown } };
 }
 
 export interface PodSpec {

@@ -5,9 +5,7 @@ import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
-import { request as requestPlain } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
-import { request as requestTls, type RequestOptions } from 'node:https';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
@@ -17,7 +15,6 @@ import { BootstrapSchema } from '../../src/gen/envoy/config/bootstrap/v3/bootstr
 import { ClusterSchema } from '../../src/gen/envoy/config/cluster/v3/cluster_pb.js';
 import { ListenerSchema, type Listener } from '../../src/gen/envoy/config/listener/v3/listener_pb.js';
 import { RouteConfigurationSchema } from '../../src/gen/envoy/config/route/v3/route_pb.js';
-import { READINESS_HOST } from '../../src/xds/names.js';
 import { renderBootstrap } from '../../src/xds/render/bootstrap/bootstrap.js';
 import { duration } from '../../src/xds/render/messages.js';
 import type { RenderOptions } from '../../src/xds/render/options.js';
@@ -457,57 +454,6 @@ describe('CORS', () => {
   });
 });
 
-/** As the kubelet asks: without a name in TLS, and without a look at the certificate. */
-const probe = (port: number, options: RequestOptions = {}): Promise<number | undefined> =>
-  new Promise((resolve, reject) => {
-    const send = options.protocol === 'https:' ? requestTls : requestPlain;
-    const headers = { host: READINESS_HOST, 'user-agent': 'kube-probe/1.31' };
-    send(
-      { host: '127.0.0.1', port, path: '/', agent: false, rejectUnauthorized: false, headers, ...options },
-      (reply) => resolve(reply.resume().statusCode),
-    )
-      .on('error', reject)
-      .end();
-  });
-
-describe('the probe of the kubelet', () => {
-  test('is answered without the authorizer and without a line in the access log', async () => {
-    await gateway.apply(shop());
-    expect(await probe(gateway.port)).toBe(200);
-    expect((await gateway.send('/after-the-probe')).status).toBe(200);
-    await eventually(() => expect(gateway.envoy.accessLog.at(-1)).toMatchObject({ path: '/after-the-probe' }));
-    expect(gateway.envoy.accessLog.filter(({ authority }) => authority === READINESS_HOST)).toEqual([]);
-    expect(gateway.authz.checks).toHaveLength(1);
-  });
-
-  test.each([
-    ['another path', { path: '/x' }],
-    ['another method', { method: 'POST' }],
-  ])('leads nowhere with %s', async (_, options) => {
-    await gateway.apply(shop());
-    expect(await probe(gateway.port, options)).toBe(404);
-    expect(gateway.authz.checks).toEqual([]);
-  });
-
-  test('is answered over TLS only where the certificate can be read, though the port is open', async () => {
-    const port = await freePort();
-    const file = (name: string): string => join(gateway.folder, 'no-tls', name);
-    const https = { address: '127.0.0.1', port, certificatePath: file('tls.crt'), privateKeyPath: file('tls.key') };
-    // Not waited for: Envoy refuses the secret, and opens the port when it has waited long enough.
-    const applied = gateway.apply(shop(), { https }).catch(() => undefined);
-    await eventually(
-      () =>
-        new Promise<void>((resolve, reject) => {
-          const socket = connect(port, '127.0.0.1', () => resolve(void socket.destroy())).on('error', reject);
-        }),
-      { withinMs: 30_000 },
-    );
-    await expect(probe(port, { protocol: 'https:' })).rejects.toThrow();
-    await applied;
-    await gateway.apply(shop());
-  }, 60_000);
-});
-
 describe('TLS', () => {
   test('serves the certificate files and follows them when they are replaced', async () => {
     const folder = join(gateway.folder, 'tls');
@@ -534,7 +480,6 @@ describe('TLS', () => {
         socket.on('error', reject);
       });
     expect(await eventually(subject)).toBe('first.example.com h2');
-    expect(await probe(port, { protocol: 'https:' })).toBe(200);
     await put('second.example.com');
     await eventually(async () => expect(await subject()).toBe('second.example.com h2'));
     await gateway.apply(shop());

@@ -13,7 +13,7 @@ import {
 } from '../../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import type { DiscoveryResponse } from '../../../gen/envoy/service/discovery/v3/discovery_pb.js';
 import type { Model } from '../../../model/model.js';
-import { EXT_AUTHZ_FILTER, HEADER_MUTATION_FILTER, READINESS_HOST } from '../../names.js';
+import { EXT_AUTHZ_FILTER, HEADER_MUTATION_FILTER } from '../../names.js';
 import { authzCluster } from '../clusters/authz-cluster.js';
 import { renderClusters } from '../clusters/cluster.js';
 import { noExtAuthz } from '../routes/ext-authz.js';
@@ -53,8 +53,6 @@ export function renderForOwnEnvoy(model: Model, options: OwnEnvoyOptions): OwnEn
   const { tls } = options;
   const routes = renderRouteConfiguration(model);
   routes.name = '';
-  // Whether their Envoy is ready is theirs to ask.
-  routes.virtualHosts = routes.virtualHosts.filter(({ name }) => name !== READINESS_HOST);
   for (const host of routes.virtualHosts) host.typedPerFilterConfig[HEADER_MUTATION_FILTER] = headerMutationPerRoute;
   const hostnames = routes.virtualHosts.flatMap(({ domains }) => domains);
   const [serverName = ''] = tls?.serverNames ?? [];

@@ -5,7 +5,7 @@
 import { create, type JsonObject } from '@bufbuild/protobuf';
 import { AccessLogSchema, type AccessLog } from '../../../gen/envoy/config/accesslog/v3/accesslog_pb.js';
 import { StdoutAccessLogSchema } from '../../../gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
-import { EXT_AUTHZ_FILTER, METADATA_NAMESPACE, READINESS_HOST } from '../../names.js';
+import { EXT_AUTHZ_FILTER, METADATA_NAMESPACE } from '../../names.js';
 import { any } from '../messages.js';
 
 interface Operator {
@@ -51,24 +51,6 @@ const FIELDS: JsonObject = {
 
 export const accessLog: AccessLog = create(AccessLogSchema, {
   name: 'envoy.access_loggers.stdout',
-  // A probe every few seconds would bury the rest. Nothing else is behind that host.
-  filter: {
-    filterSpecifier: {
-      case: 'headerFilter',
-      value: {
-        header: {
-          name: ':authority',
-          headerMatchSpecifier: {
-            case: 'stringMatch',
-            value: { matchPattern: { case: 'exact', value: READINESS_HOST } },
-          },
-          invertMatch: true,
-          // What was too malformed to have a host is logged.
-          treatMissingHeaderAsEmpty: true,
-        },
-      },
-    },
-  },
   configType: {
     case: 'typedConfig',
     value: any(StdoutAccessLogSchema, {

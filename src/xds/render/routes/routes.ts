@@ -25,16 +25,9 @@ import {
 } from '../../../gen/xds/type/matcher/v3/matcher_pb.js';
 import { sameItems } from '../../../lib/same-items.js';
 import type { Cors, Model, Route } from '../../../model/model.js';
-import {
-  clusterName,
-  CORS_FILTER,
-  EXT_AUTHZ_FILTER,
-  READINESS_HOST,
-  ROUTE_CONFIGURATION,
-  virtualHostName,
-} from '../../names.js';
+import { clusterName, CORS_FILTER, EXT_AUTHZ_FILTER, ROUTE_CONFIGURATION, virtualHostName } from '../../names.js';
 import { corsPolicy } from './cors.js';
-import { extAuthzRoute, noExtAuthz, previousHosts } from './ext-authz.js';
+import { extAuthzRoute, previousHosts } from './ext-authz.js';
 import { guardRules, headerInput } from './guard.js';
 import { any, duration } from '../messages.js';
 import { hostsOf, type Entry, type Host, type Mount } from './mounts.js';
@@ -67,31 +60,10 @@ export function packRouteConfiguration(model: Model): Uint8Array<ArrayBuffer> {
   return joined([
     partOf({ name: ROUTE_CONFIGURATION }),
     ...hostsOf(model).flatMap((host) => render.packedHost(host)),
-    partOf({ virtualHosts: [readinessHost] }),
     // `api.example.com:8443` is the same host; the port stays in what is signed and forwarded.
     partOf({ ignorePortInHostMatching: true }),
   ]);
 }
-
-/**
- * Whoever is answered 200 got through TLS, the listener and to routes: what an open port does not prove. It leads
- * nowhere and tells nothing, so that it does no harm that everybody can ask.
- */
-const readinessHost = create(VirtualHostSchema, {
-  name: READINESS_HOST,
-  domains: [READINESS_HOST],
-  routes: [
-    {
-      name: 'readiness',
-      match: {
-        pathSpecifier: { case: 'path', value: '/' },
-        headers: [headerIs(':method', { case: 'exact', value: 'GET' })],
-      },
-      action: { case: 'directResponse', value: { status: 200 } },
-      typedPerFilterConfig: { [EXT_AUTHZ_FILTER]: noExtAuthz },
-    },
-  ],
-});
 
 /** Once, and no larger than it is: there may be megabytes of it at each change. */
 function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
@@ -291,10 +263,9 @@ function methodMatcher(methods: Entry['methods']): HeaderMatcher | undefined {
 
 const regexMatcher = (regex: string): RegexMatcher => create(RegexMatcherSchema, { regex });
 
-function headerIs(name: string, matchPattern: StringMatcher['matchPattern'], invertMatch = false): HeaderMatcher {
-  return create(HeaderMatcherSchema, {
+const headerIs = (name: string, matchPattern: StringMatcher['matchPattern'], invertMatch = false): HeaderMatcher =>
+  create(HeaderMatcherSchema, {
     name,
     headerMatchSpecifier: { case: 'stringMatch', value: create(StringMatcherSchema, { matchPattern }) },
     invertMatch,
   });
-}
