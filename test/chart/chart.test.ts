@@ -151,11 +151,6 @@ else {
         'monitoring.serviceMonitor.enabled=true,monitoring.podMonitor.enabled=true',
         'scrape everything twice',
       ],
-      [
-        'monitors that a policy shuts out',
-        'monitoring.podMonitor.enabled=true,networkPolicy.enabled=true',
-        'networkPolicy.metricsFrom names nobody',
-      ],
       ['two ports that are one', 'gateway.http.port=8081', 'must differ'],
       ['metrics at a port of callers', 'gateway.metricsPort=8080', 'must differ'],
       ['two ports of the controller that are one', 'controller.xdsPort=8081', 'controller.xdsPort and'],

@@ -13,9 +13,6 @@
 {{- if and .Values.monitoring.serviceMonitor.enabled .Values.monitoring.podMonitor.enabled }}
 {{- fail "monitoring: enable serviceMonitor or podMonitor, both would scrape everything twice" }}
 {{- end }}
-{{- if and .Values.networkPolicy.enabled (empty .Values.networkPolicy.metricsFrom) (or .Values.monitoring.serviceMonitor.enabled .Values.monitoring.podMonitor.enabled) }}
-{{- fail "networkPolicy.metricsFrom names nobody: the monitors of monitoring could read nothing; name the peers of your Prometheus" }}
-{{- end }}
 {{- include "countersign.check.ports" . }}
 {{- include "countersign.check.times" . }}
 {{- include "countersign.check.unused" . }}
@@ -26,7 +23,7 @@
 {{- $ports := list (int .Values.gateway.http.port) (int $authorizer.adminPort) }}
 {{- if .Values.gateway.https.enabled }}{{ $ports = append $ports (int .Values.gateway.https.port) }}{{ end }}
 {{- with .Values.gateway.metricsPort }}{{ $ports = append $ports (int .) }}{{ end }}
-{{- if ne (len $ports) (len (uniq $ports)) }}
+{{- if and (include "countersign.gateway.enabled" .) (ne (len $ports) (len (uniq $ports))) }}
 {{- fail "gateway.http.port, gateway.https.port, gateway.metricsPort and authorizer.adminPort are in one pod and must differ" }}
 {{- end }}
 {{- if eq (int .Values.controller.xdsPort) (int .Values.controller.adminPort) }}

@@ -96,15 +96,16 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
     isLeader: () => source?.leadership.isLeader === true,
   });
 
+  /** A replica that does not lead has no nodes: what it would tell of them and of objects means nothing. */
+  function tellNothing(): void {
+    metrics.resources.reset();
+    metrics.xdsNodes.reset();
+  }
+
   function onChange(change: ControllerChange): void {
     latest = change;
     metrics.policyRevision.set(publisher.revision);
-    // A replica that does not lead has no nodes: what it would tell of them and of objects means nothing.
-    if (!source?.leadership.isLeader) {
-      metrics.resources.reset();
-      metrics.xdsNodes.reset();
-      return;
-    }
+    if (!source?.leadership.isLeader) return tellNothing();
     reporter?.report(change);
     if (!graceTimer) source.statusSink?.update(change.statuses);
   }
@@ -200,6 +201,7 @@ export function createControllerProcess({ config, openSource, log }: ControllerP
         // Streams first: what this replica knows may be old already.
         listener.setServing(false);
         created.onStandby();
+        tellNothing();
         log.warn(`this controller does not lead any more: ${reason}`);
       },
     });

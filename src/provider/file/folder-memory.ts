@@ -13,7 +13,7 @@ import { openStateFolder } from './state-folder.js';
 export interface FolderMemory {
   /** When an object was first seen, ms since the epoch: what an API server writes as creationTimestamp. */
   readonly since: ReadonlyMap<string, number>;
-  /** Of objects that several files define, the file whose definition stays. */
+  /** The file of each object: where several define it, the definition that stays. */
   readonly homes: ReadonlyMap<string, string>;
 }
 
@@ -38,6 +38,7 @@ export function arrivals({ since }: FolderMemory, nowMs: number): (writtenMs: nu
 
 const FILE = 'first-seen.json';
 const VERSION = 1;
+const LATEST_MS = Date.parse('9999-01-01T00:00:00Z');
 const ABOUT = 'Who was in the folder first, and so stays in service when another claims the same. Holds no secret.';
 
 export const memoryPath = (stateFolder: string): string => join(stateFolder, FILE);
@@ -62,7 +63,8 @@ export async function readMemory(stateFolder: string): Promise<FolderMemory> {
 
 function timeOf(text: unknown): number {
   const ms = typeof text === 'string' ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(ms)) throw new Error('holds a time that is none');
+  // The youngest object is a millisecond younger than what is here, and must have a date too.
+  if (!(ms >= 0 && ms <= LATEST_MS)) throw new Error('holds a time that is none');
   return ms;
 }
 

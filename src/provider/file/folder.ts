@@ -235,7 +235,7 @@ export class Folder {
     }
     const fingerprint = digest.digest('hex');
     const different = changed || fingerprint !== this.#fingerprint;
-    this.#remember(since, placed, refused, homes);
+    this.#remember(since, placed, refused);
     this.#files = files;
     this.#placed = placed;
     this.#remaining = remaining;
@@ -280,18 +280,14 @@ export class Folder {
    * What is gone is forgotten. Of an object that was not seen in this process nothing is known while some file cannot be
    * read, nor of one that is refused.
    */
-  #remember(
-    since: Map<string, number>,
-    placed: ReadonlyMap<string, PlacedObject>,
-    refused: ReadonlySet<string>,
-    duplicates: ReadonlyMap<string, PlacedObject>,
-  ): void {
+  #remember(since: Map<string, number>, placed: ReadonlyMap<string, PlacedObject>, refused: ReadonlySet<string>): void {
     const isCertain = ![...refused].some((name) => name.startsWith('File/'));
     for (const [key, ms] of this.#memory.since) {
       const isThere = placed.has(key) || refused.has(key) || !(isCertain || this.#placed.has(key));
       if (isThere && !since.has(key)) since.set(key, ms);
     }
-    const homes = new Map([...duplicates].map(([key, { file }]) => [key, file]));
+    const homes = new Map(isCertain ? [] : this.#memory.homes);
+    for (const [key, { file }] of placed) homes.set(key, file);
     if (!sameEntries(since, this.#memory.since) || !sameEntries(homes, this.#memory.homes))
       this.#memory = { since, homes };
   }

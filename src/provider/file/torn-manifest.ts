@@ -27,31 +27,50 @@ export async function tornObjects(text: string): Promise<readonly ManifestObject
   return found;
 }
 
-/** @returns the value as far as it goes before the fault, and what lines say of kind and name; `undefined`: of no use. */
+/**
+ * @returns the members that are whole before the fault; kind, name, namespace and base path, where they are not, as a
+ * line says them. `undefined`: of no use.
+ */
 function tornValue({ text, offset }: Torn): unknown {
   const read = text.length > MAX_TORN_CHARACTERS ? {} : valueBefore(text, offset);
-  const said = (name: string): string | undefined =>
-    new RegExp(`(?:^|[\\s{,])${name}:[ \\t]*["']?([A-Za-z0-9][-A-Za-z0-9./]*)`).exec(text)?.[1];
-  const kind = KINDS.find((known) => known === (read['kind'] ?? said('kind')));
+  const kind = KINDS.find((known) => known === (read['kind'] ?? said(text, 'kind')));
   if (kind === undefined) return undefined;
-  const written = isRecord(read['metadata']) ? read['metadata'] : {};
-  const [name, namespace] = [written['name'] ?? said('name'), written['namespace'] ?? said('namespace')];
-  return { ...read, kind, metadata: { ...written, ...(name ? { name } : {}), ...(namespace ? { namespace } : {}) } };
+  const spec = isRecord(read['spec']) ? read['spec'] : {};
+  // Where the text goes on to say other names, of keys and groups, they are not the object's.
+  const own = text.split(/^spec:/m, 1)[0] ?? '';
+  return {
+    ...read,
+    kind,
+    metadata: read['metadata'] ?? { name: said(own, 'name'), namespace: said(own, 'namespace') },
+    spec: 'basePath' in spec ? spec : { ...spec, basePath: said(text, 'basePath') },
+  };
 }
 
+/** The first value of the member in the text, whatever it belongs to. */
+const said = (text: string, name: string): string | undefined =>
+  new RegExp(`(?:^|[\\s{,])${name}:[ \\t]*["']?([^\\s"',{}\\[\\]]+)`).exec(text)?.[1];
+
+/** Without the members, of the object and of its `spec`, that the fault is in or before. */
 function valueBefore(text: string, offset: number): Readonly<Record<string, unknown>> {
   try {
     const tree = parseDocument(text, PARSE_OPTIONS);
     const value: unknown = tree.toJS({ maxAliasCount: MAX_ALIAS_COUNT });
-    if (!isRecord(value) || !isMap(tree.contents) || findHostile(value, 0) !== undefined) return {};
-    const spec = isRecord(value['spec']) ? { ...value['spec'] } : {};
-    const node = tree.contents.get('spec');
-    for (const pair of isMap(node) ? node.items : []) {
-      const isWhole = isNode(pair.value) && pair.value.range ? pair.value.range[2] < offset : false;
-      if (!isWhole && isScalar(pair.key)) delete spec[String(pair.key.value)];
-    }
-    return { ...value, spec };
+    if (!isRecord(value) || findHostile(value, 0) !== undefined) return {};
+    const whole = wholeMembers(tree.contents, value, offset);
+    const spec = isMap(tree.contents) ? tree.contents.get('spec') : undefined;
+    return isRecord(value['spec']) ? { ...whole, spec: wholeMembers(spec, value['spec'], offset) } : whole;
   } catch {
     return {};
   }
+}
+
+function wholeMembers(
+  node: unknown,
+  value: Readonly<Record<string, unknown>>,
+  offset: number,
+): Readonly<Record<string, unknown>> {
+  const whole = new Set<string>();
+  for (const { key, value: member } of isMap(node) ? node.items : [])
+    if (isScalar(key) && isNode(member) && member.range && member.range[2] < offset) whole.add(String(key.value));
+  return Object.fromEntries(Object.entries(value).filter(([name]) => whole.has(name)));
 }

@@ -162,6 +162,15 @@ describe('a file that defines an object once more', () => {
     expect(folder.publication.resources.ApiGroup.get('shop/items')?.spec.basePath).toBe('/other');
   });
 
+  test('does not replace it where it came while nothing ran', async () => {
+    write('z.yaml', group('items'));
+    await look();
+    write('a.yaml', other);
+    await restartFromDisk();
+    expect((await look()).told).toEqual(['Duplicate shop/items']);
+    expect(folder.publication.resources.ApiGroup.get('shop/items')?.spec.basePath).toBe('/items');
+  });
+
   test('is the second by path when both are there at the start', async () => {
     write('a.yaml', group('items'));
     write('z.yaml', other);
@@ -238,11 +247,14 @@ describe('age', () => {
   });
 
   test('keeps the identity of objects and of the memory while nothing changes', async () => {
+    const namespace = (labels: object) =>
+      write('y.yaml', toYaml({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop', labels } }));
+    namespace({});
     write('z.yaml', group('items'));
     await look();
     const { memory, publication } = folder;
     const [object] = publication.resources.ApiGroup.values();
-    write('y.yaml', toYaml({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } }));
+    namespace({ team: 'shop' });
     await look();
     expect(folder.publication.resources.ApiGroup.get('shop/items')).toBe(object);
     expect(folder.memory).toBe(memory);
@@ -260,6 +272,7 @@ describe('the memory on disk', () => {
     '[1]',
     '{"version": 2, "since": {}, "homes": {}}',
     '{"version":1,"since":{"a":"b"},"homes":{}}',
+    '{"version":1,"since":{"a":"+275760-09-13T00:00:00.000Z"},"homes":{}}',
   ])('%j is refused', async (text) => {
     mkdirSync(state);
     writeFileSync(join(state, 'first-seen.json'), text);

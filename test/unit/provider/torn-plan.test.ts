@@ -70,6 +70,29 @@ describe('a plan in a file that does not parse at the start', () => {
     expect((await served(folder)).plans).toMatchObject([{ key: 'shop/gold', valid: true, callerKeys: ['shop/app'] }]);
   });
 
+  test('refuses in its own namespace, whatever other names its text says', async () => {
+    write(
+      'plan.yaml',
+      `kind: UsagePlan
+metadata: {name: silver}
+spec:
+  keys: {refs: [{name: app, namespace: shop}]}
+  targets: [{apiGroup: orders, environment: release, apis: ["*"]}]
+  quotas: [{name: daily, requests: 5
+`,
+    );
+    const folder = new Folder(path);
+    await folder.scan();
+    expect(folder.publication.resources.remains).toMatchObject([{ namespace: 'default', name: 'silver' }]);
+    write(
+      'plan.yaml',
+      `kind: UsagePlan\nmetadata: {name: silver, : [\nspec:\n  keys: {refs: [{name: app, namespace: shop}]}\n`,
+    );
+    const other = new Folder(path);
+    await other.scan();
+    expect(other.publication.resources.remains).toMatchObject([{ namespace: 'default', name: 'silver' }]);
+  });
+
   test('refuses no more when the file is gone', async () => {
     write('plan.yaml', plan('  keys: ['));
     const folder = new Folder(path);
@@ -125,4 +148,14 @@ test('a group in a file that does not parse at the start holds its base path', a
     basePath: '/orders/inner',
     environments: [],
   });
+  // Also where the fault is before it.
+  write(
+    'group.yaml',
+    'kind: ApiGroup\nmetadata: {name: inner, namespace: shop}\nspec:\n  hostnames: [a\n  basePath: /orders/inner\n',
+  );
+  const torn = new Folder(path);
+  await torn.scan();
+  expect(torn.publication.resources.remains).toMatchObject([
+    { name: 'inner', namespace: 'shop', basePath: '/orders/inner', unreadHostnames: true },
+  ]);
 });
