@@ -1,6 +1,7 @@
 /** Problems as lines that editors and CI read: `file:line:column: severity Reason: path: message`. */
 import { join } from 'node:path';
 import type { Problem } from '../api/problem.js';
+import { oneOf } from '../api/schema-problems.js';
 import { KINDS } from '../api/types.js';
 import type { InputProblem, Place, Provider, Publication } from '../provider/provider.js';
 
@@ -40,7 +41,8 @@ export function placeProblems(
   );
 }
 
-const textOfPlace = ({ file, line, column }: Place): string => `${file}:${String(line)}:${String(column)}`;
+/** `file:line:column`, so that terminals and editors find the place. */
+export const textOfPlace = ({ file, line, column }: Place): string => `${file}:${String(line)}:${String(column)}`;
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
@@ -71,9 +73,9 @@ const oneLine = (text: string): string =>
 export function tellUnread({ unread = [] }: Publication): string | undefined {
   const [first, ...more] = unread;
   if (!first) return undefined;
-  const { file, line, column } = first.place ?? { file: first.object.name, line: 1, column: 1 };
+  const place = textOfPlace(first.place ?? { file: first.object.name, line: 1, column: 1 });
   const others = more.length === 0 ? '' : ` (and ${String(more.length)} more)`;
-  return `${file}:${String(line)}:${String(column)}: ${first.message}${others}; what it holds is not in force`;
+  return `${place}: ${first.message}${others}; what it holds is not in force`;
 }
 
-export const EMPTY_FOLDER = `no ${KINDS.slice(0, -1).join(', ')} or ${KINDS.at(-1) ?? ''} is in this folder; is it the right one?`;
+export const EMPTY_FOLDER = `no ${oneOf(KINDS)} is in this folder; is it the right one?`;

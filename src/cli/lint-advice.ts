@@ -1,7 +1,7 @@
 /** What `lint` says beyond the problems that `run` would report: nothing is wrong, and yet hardly what was meant. */
 import type { Problem } from '../api/problem.js';
 import { durationMs } from '../api/units.js';
-import { EMPTY_FOLDER, type PlacedProblem } from '../app/problem-text.js';
+import { EMPTY_FOLDER, type PlacedProblem, textOfPlace } from '../app/problem-text.js';
 import type { Model } from '../model/model.js';
 import type { ResourceSet } from '../resources/resource-set.js';
 import { defaultBurst } from '../translate/bindings/usage-plan.js';
@@ -127,6 +127,6 @@ export function fromTheOther({
 }: PlacedProblem): PlacedProblem[] {
   if (!winner || !winnerPlace || problem.severity !== 'error') return [];
   const other = `${object.kind} ${object.namespace}/${object.name}`;
-  const message = `claims the same as ${other} (${file}:${String(line)}:${String(column)}), where the error is told`;
+  const message = `claims the same as ${other} (${textOfPlace({ file, line, column })}), where the error is told`;
   return [{ ...problem, ...winnerPlace, object: winner, path: 'metadata.name', message }];
 }

@@ -2,19 +2,15 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { networkInterfaces, tmpdir, hostname } from 'node:os';
 import { join } from 'node:path';
-import { createControllerProcess, type ControllerProcess } from '../../src/app/controller/controller-process.js';
-import { openKubernetesSource } from '../../src/app/kubernetes/kubernetes-source.js';
-import { loadConfig } from '../../src/config/load.js';
-import { systemClock } from '../../src/lib/clock.js';
+import type { ControllerProcess } from '../../src/app/controller/controller-process.js';
 import { statusRules, USER_ROLES, userClusterRole } from '../../src/provider/kubernetes/rbac.js';
 import { createAdminServer, type AdminServer } from '../../src/telemetry/admin-server.js';
 import { createHealth } from '../../src/telemetry/health.js';
-import { createLogger } from '../../src/telemetry/logger.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
-import { createAuthority } from '../support/certificate.js';
 import { runCli } from '../support/cli.js';
 import { eventually } from '../support/eventually.js';
 import { startGateway, type TestGateway } from '../support/gateway/gateway.js';
+import { startController } from '../support/kubernetes/controller.js';
 import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
 import {
   connectAs,
@@ -27,7 +23,6 @@ import {
 } from '../support/kubernetes/kube-operator.js';
 import { freePort } from '../support/ports.js';
 import { apiGroup, backendKey, grant, importedKey, toYaml, urlBackend } from '../support/resources/resources.js';
-import { writeTlsFolder } from '../support/tls-folder.js';
 
 describe('of a running gateway', () => {
   let gateway: TestGateway;
@@ -361,7 +356,7 @@ if (notRun !== undefined || typeof binaries === 'string') {
       for (const user of ['reader', 'viewer']) await bind(user, 'ClusterRole', 'countersign-viewer');
       await bind('shop-viewer', 'ClusterRole', 'countersign-viewer', 'shop');
       await bind('reader', 'Role', 'countersign-status', OPERATOR_NAMESPACE);
-      await startController();
+      await startControllerInPod();
       for (const name of ['mobile', 'tablet'])
         await post('/apis/countersign.dev/v1alpha1/namespaces/shop/signaturekeys', {
           apiVersion: 'countersign.dev/v1alpha1',
@@ -420,26 +415,14 @@ if (notRun !== undefined || typeof binaries === 'string') {
       expect(exitCode).toBe(1);
     });
 
-    async function startController(): Promise<void> {
-      const authority = createAuthority();
-      const tls = await writeTlsFolder(folder, authority.issue('countersign-controller'), authority);
-      const config = loadConfig({
-        flags: {
-          ...{ kubeconfig: users['operator']?.kubeconfig, namespace: OPERATOR_NAMESPACE },
-          ...{ xdsAddress: '127.0.0.1', xdsPort: String(await freePort()) },
-          ...{ adminAddress: address, adminPort: String(adminPort) },
-          ...{ xdsCert: tls.certificatePath, xdsKey: tls.privateKeyPath, xdsCa: tls.caPath },
-        },
-        environment: {},
-        workingFolder: folder,
+    /** With a pod for it, as which the controller is asked. */
+    async function startControllerInPod(): Promise<void> {
+      controller = await startController({
+        kubeconfig: users['operator']?.kubeconfig,
+        folder,
+        adminPort,
+        adminAddress: address,
       });
-      const log = createLogger({ level: 'error', format: 'json', write: () => undefined });
-      controller = createControllerProcess({
-        config,
-        log,
-        openSource: (ofProcess) => openKubernetesSource({ config, metrics: ofProcess, log, clock: systemClock }),
-      });
-      await controller.start();
       const pods = `/api/v1/namespaces/${OPERATOR_NAMESPACE}/pods`;
       await post(pods, {
         apiVersion: 'v1',

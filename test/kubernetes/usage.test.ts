@@ -3,17 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createControllerProcess, type ControllerProcess } from '../../src/app/controller/controller-process.js';
-import { openKubernetesSource } from '../../src/app/kubernetes/kubernetes-source.js';
+import type { ControllerProcess } from '../../src/app/controller/controller-process.js';
 import { counterName, keySubject } from '../../src/authz/counters.js';
-import { loadConfig } from '../../src/config/load.js';
-import { systemClock } from '../../src/lib/clock.js';
 import { USER_ROLES, userClusterRole } from '../../src/provider/kubernetes/rbac.js';
 import { createRedisStore, type RedisStore } from '../../src/ratelimit/redis/store.js';
-import { createLogger } from '../../src/telemetry/logger.js';
-import { createAuthority } from '../support/certificate.js';
 import { runCli } from '../support/cli.js';
 import { eventually } from '../support/eventually.js';
+import { startController } from '../support/kubernetes/controller.js';
 import { findKubeBinaries, startKubeApiServer, type KubeApiServer } from '../support/kubernetes/kube-api-server.js';
 import {
   connectAs,
@@ -26,7 +22,6 @@ import {
 import { freePort } from '../support/ports.js';
 import { startRedis, type RedisServer } from '../support/redis/redis.js';
 import { apiGroup, importedKey, urlBackend, usagePlan } from '../support/resources/resources.js';
-import { writeTlsFolder } from '../support/tls-folder.js';
 
 const ALICE = 'AKIDclusteralice0001';
 const ALICE_SECRET = 'cluster-secret-alice-1';
@@ -150,7 +145,11 @@ if (typeof binaries === 'string') {
         await post(`${RBAC}/clusterrolebindings`, binding(user, 'ClusterRole', 'countersign-viewer'));
       await post(`${RBAC}/clusterrolebindings`, binding('labels-viewer', 'ClusterRole', 'namespaces'));
       await post(`${RBAC}/namespaces/shop/rolebindings`, binding('shop-viewer', 'ClusterRole', 'countersign-viewer'));
-      await startController();
+      controller = await startController({
+        kubeconfig: users['operator']?.kubeconfig,
+        folder,
+        adminAddress: undefined,
+      });
 
       for (const object of importedKey('alice', ALICE, ALICE_SECRET)) await apply(object);
       await apply(generatedKey('shop', 'bob'));
@@ -280,28 +279,6 @@ if (typeof binaries === 'string') {
         roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name },
         subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: user }],
       };
-    }
-
-    /** Generates keys and puts their ids into status. */
-    async function startController(): Promise<void> {
-      const authority = createAuthority();
-      const tls = await writeTlsFolder(folder, authority.issue('countersign-controller'), authority);
-      const config = loadConfig({
-        flags: {
-          ...{ kubeconfig: users['operator']?.kubeconfig, namespace: OPERATOR_NAMESPACE },
-          ...{ xdsAddress: '127.0.0.1', xdsPort: String(await freePort()), adminPort: String(await freePort()) },
-          ...{ xdsCert: tls.certificatePath, xdsKey: tls.privateKeyPath, xdsCa: tls.caPath },
-        },
-        environment: {},
-        workingFolder: folder,
-      });
-      const log = createLogger({ level: 'error', format: 'json', write: () => undefined });
-      controller = createControllerProcess({
-        config,
-        log,
-        openSource: (ofProcess) => openKubernetesSource({ config, metrics: ofProcess, log, clock: systemClock }),
-      });
-      await controller.start();
     }
   });
 }

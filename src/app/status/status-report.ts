@@ -3,14 +3,8 @@
  * problems. Pure. What a process answers may come from another version of it, so that nothing of it is taken for granted.
  */
 import { KINDS, type Kind } from '../../api/types.js';
+import type { Place } from '../../provider/provider.js';
 import { isRecord } from '../../resources/core-resources.js';
-
-/** Where a file says it, both 1-based; objects of a cluster have none. */
-export interface FilePlace {
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-}
 
 /** One object, as its Ready condition tells. */
 export interface ObjectReadiness {
@@ -20,8 +14,8 @@ export interface ObjectReadiness {
   readonly ready: 'True' | 'False' | 'Unknown';
   readonly reason: string;
   readonly message: string;
-  /** Of its first problem. */
-  readonly place?: FilePlace;
+  /** Of its first problem, where a file says it; objects of a cluster have none. */
+  readonly place?: Place;
 }
 
 export interface KindSummary {
@@ -61,7 +55,7 @@ export interface ProblemReport {
   readonly object: string;
   readonly path: string;
   readonly message: string;
-  readonly place?: FilePlace;
+  readonly place?: Place;
 }
 
 /** The `/status` page of a `controller` or `run`. */

@@ -1,7 +1,7 @@
 /** `countersign status`: whether an installation works, and if not, what is in the way. */
 import { Option, type Command } from 'commander';
+import { textOfPlace } from '../../app/problem-text.js';
 import type {
-  FilePlace,
   KindSummary,
   LimiterReport,
   NodeReport,
@@ -146,9 +146,8 @@ const objectRow = ({ kind, namespace, name, reason, message, place }: ObjectRead
   short(message),
 ];
 
-/** As `lint` prints it, so that terminals and editors find the place. */
-const placeText = (place: FilePlace | undefined): string =>
-  place ? `${place.file}:${String(place.line)}:${String(place.column)}: ` : '';
+/** As `lint` prints it. */
+const placeText = (place: ObjectReadiness['place']): string => (place ? `${textOfPlace(place)}: ` : '');
 
 const nodeRow = ({ kind, id, version, connected, current, lacks }: NodeReport): string[] => [
   kind === 'envoy' ? 'Envoy' : kind,
