@@ -16,35 +16,16 @@ import type { Remains } from '../../resources/remains.js';
 import { type AnyResource, createResourceSet, EMPTY_RESOURCES, withRemains } from '../../resources/resource-set.js';
 import type { InputProblem, Place, Publication } from '../provider.js';
 import { agedRemains, agedResource, writtenTimeOf } from './aged.js';
+import { type FileState, readManifest } from './file-state.js';
 import { arrivals, type FolderMemory, isAged, NO_MEMORY } from './folder-memory.js';
 import { unusableSecret } from './kept-key.js';
-import {
-  locateInDocument,
-  type ManifestDocument,
-  type ManifestFault,
-  parseManifest,
-  prepareLocating,
-  type Position,
-} from './manifest.js';
-import { listManifests, type ManifestList, readManifestText } from './manifest-files.js';
-import { isOurs, type ManifestObject, readObjects } from './manifest-objects.js';
-import { tornObjects } from './torn-manifest.js';
+import { locateInDocument, type ManifestFault, prepareLocating, type Position } from './manifest.js';
+import { listManifests, type ManifestList } from './manifest-files.js';
+import { isOurs, type ManifestObject } from './manifest-objects.js';
 import { timeSlices } from './turn.js';
 
 /** Of one object. Thousands have one cause, cost a search each, and nobody reads them. */
 const MAX_PROBLEMS = 20;
-
-interface FileState {
-  /** Changes whenever the file's content may have. Empty: to be read again at the next look. */
-  readonly signature: string;
-  readonly documents: readonly ManifestDocument[];
-  readonly objects: readonly ManifestObject[];
-  readonly fault: ManifestFault | undefined;
-  /** Now or once: `objects` are those of a version. */
-  readonly isRead: boolean;
-  /** Of a file that did not parse at the start, until it does. */
-  readonly torn: readonly ManifestObject[];
-}
 
 interface PlacedObject {
   readonly file: string;
@@ -385,36 +366,3 @@ const sameEntries = (a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unk
 
 const sameMembers = (a: ReadonlySet<unknown>, b: ReadonlySet<unknown> = new Set()): boolean =>
   a.size === b.size && [...a].every((member) => b.has(member));
-
-/**
- * @param isFirst a file that comes broken later takes nothing out of service that was in it.
- * @returns `undefined` when the file is gone.
- */
-async function readManifest(
-  path: string,
-  signature: string,
-  known: FileState | undefined,
-  isFirst: boolean,
-): Promise<FileState | undefined> {
-  const kept = (fault: ManifestFault, isLasting = true, torn = known?.torn ?? []): FileState => ({
-    signature: isLasting ? signature : '',
-    documents: known?.documents ?? [],
-    objects: known?.objects ?? [],
-    fault,
-    isRead: known?.isRead ?? false,
-    torn,
-  });
-  const read = await readManifestText(path);
-  if (!read) return undefined;
-  if ('fault' in read) return kept({ line: 1, column: 1, message: read.fault }, read.lasting);
-  const parsed = await parseManifest(read.text, known?.documents);
-  if (!parsed.ok) return kept(parsed.fault, true, isFirst || known?.torn.length ? await tornObjects(read.text) : []);
-  const slice = timeSlices();
-  const objects: ManifestObject[] = [];
-  for (const document of parsed.documents) {
-    const turn = slice();
-    if (turn) await turn;
-    for (const object of readObjects(document)) objects.push(object);
-  }
-  return { signature, documents: parsed.documents, objects, fault: undefined, isRead: true, torn: [] };
-}
